@@ -1,0 +1,1 @@
+"""From an audio file to samples, roles and features: NumPy, soundfile, soxr and PyAV; no torch."""

@@ -1,0 +1,1 @@
+"""Manifests, splits, and the calls that ship with callsift."""

@@ -1,0 +1,125 @@
+"""Decision: logits of every task → one coherent answer.
+
+In this order: temperature per task, class-balance correction, combination. The combination finds the one
+distribution q over the grades that the tasks' answers make most likely, reading task t's probabilities p_t
+as counts of answers to a coarser question:
+
+    maximise  Σ_t Σ_k p_t(k) · log q(k),   q(k) = Σ_{grade in class k} q(grade)
+
+The problem is concave and EM climbs it monotonically (Dempster, Laird & Rubin 1977, grouped data); where the
+tasks agree, q is simply the finest task's answer. Every task's reported probabilities are sums of q, so
+"A" and "not interested" can't both be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.labels import LabelScheme
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is applied to the logits before they are combined.
+
+    `temperature`: per task, > 0. `train_balance` and `target_balance`: share of every grade in training and
+    where the model is used; the correction multiplies by their ratio, and is off where either is None.
+    """
+
+    temperature: Mapping[str, float] = field(default_factory=dict)
+    train_balance: Mapping[str, float] | None = None
+    target_balance: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one call. `raw`: per task before combination; `probabilities`: after, coherent."""
+
+    grade: str
+    propensity: float | None
+    rank_score: float | None
+    probabilities: dict[str, dict[str, float]]
+    raw: dict[str, dict[str, float]]
+
+
+def softmax(logits: Array) -> Array:
+    """Softmax over the last axis, float64."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def task_probabilities(
+    logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration
+) -> dict[str, Array]:
+    """Calibrated, balance-corrected probabilities (B, K) of every task, not yet combined."""
+    found: dict[str, Array] = {}
+    for task in scheme.tasks:
+        scaled = logits[task].astype(np.float64) / calibration.temperature.get(task, 1.0)
+        probabilities = softmax(scaled)
+        if calibration.train_balance and calibration.target_balance:
+            members = scheme.membership(task).astype(np.float64)
+            train = members @ np.array([calibration.train_balance[g] for g in scheme.grades])
+            target = members @ np.array([calibration.target_balance[g] for g in scheme.grades])
+            probabilities = probabilities * (target / np.maximum(train, 1e-12))
+            probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
+        found[task] = probabilities
+    return found
+
+
+def combine(probabilities: Mapping[str, Array], scheme: LabelScheme, steps: int = 500) -> Array:
+    """The distribution (B, G) over the grades that fits all tasks' probabilities (B, K) best."""
+    q = probabilities[scheme.finest_task] @ scheme.membership(scheme.finest_task).astype(np.float64)
+    q = np.maximum(q, 1e-12)
+    members = [(probabilities[task], scheme.membership(task).astype(np.float64)) for task in scheme.tasks]
+    for _ in range(steps):
+        previous = q
+        total = np.zeros_like(q)
+        for p, member in members:
+            total += q * ((p / np.maximum(q @ member.T, 1e-300)) @ member)
+        q = total / total.sum(axis=-1, keepdims=True)
+        if np.abs(q - previous).max() < 1e-10:
+            break
+    return np.asarray(q)
+
+
+def propensity(grades: Array, scheme: LabelScheme) -> Array | None:
+    """(B, G) → (B,): probability of the positive grades; None where the scheme has none."""
+    if not scheme.positive:
+        return None
+    return np.asarray(grades[:, [scheme.grades.index(grade) for grade in scheme.positive]].sum(axis=-1))
+
+
+def decide(
+    logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration
+) -> list[Verdict]:
+    """Logits (B, K) of every task → one verdict per call.
+
+    The grade is the most probable one of the combined distribution (earlier grade on a tie).
+    """
+    raw = task_probabilities(logits, scheme, calibration)
+    grades = combine(raw, scheme)
+    likely = propensity(grades, scheme)
+    worth = np.array([scheme.worth[g] for g in scheme.grades]) if scheme.worth else None
+    verdicts = []
+    for row in range(len(grades)):
+        coherent = {t: scheme.membership(t).astype(np.float64) @ grades[row] for t in scheme.tasks}
+        verdicts.append(
+            Verdict(
+                grade=scheme.grades[int(grades[row].argmax())],
+                propensity=None if likely is None else float(likely[row]),
+                rank_score=None if worth is None else float(grades[row] @ worth),
+                probabilities={t: _named(scheme, t, p) for t, p in coherent.items()},
+                raw={t: _named(scheme, t, p[row]) for t, p in raw.items()},
+            )
+        )
+    return verdicts
+
+
+def _named(scheme: LabelScheme, task: str, probabilities: Array) -> dict[str, float]:
+    return dict(zip(scheme.tasks[task], (float(p) for p in probabilities), strict=True))

@@ -1,0 +1,145 @@
+"""LabelScheme: which grades exist, which coarser questions are asked of them, and what a grade is worth.
+
+A scheme is data (YAML or a mapping), not code. Its grades are the finest classes in order, best first. Each
+task groups them: the paper's 5-, 4-, 3- and 2-class tasks are four groupings of A–E. A label is one grade,
+or a list of grades of which one is true (a coarser answer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from callsift.canonical import sha256_of_json
+from callsift.errors import ConfigError, DataError
+from callsift.types import BoolArray, Label
+
+SHIPPED = ("marketcalls", "donation")
+
+
+class LabelScheme(BaseModel):
+    """The grades of a call and the tasks derived from them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """Short name, written into runs and bundles."""
+    kind: Literal["ordered", "classes"] = "ordered"
+    """`ordered`: best grade first, a rank score is given. `classes`: no order, no rank score."""
+    grades: tuple[str, ...]
+    """The finest classes; for `ordered`, best first."""
+    tasks: dict[str, dict[str, tuple[str, ...]]]
+    """Task name → class name → the grades it stands for. One task must tell all grades apart."""
+    positive: tuple[str, ...] = ()
+    """Grades that count as a likely buyer; `propensity` is their probability. Empty: no propensity."""
+    worth: dict[str, float] = {}
+    """What a call of each grade is worth, for ranking; empty: no rank score."""
+    descriptions: dict[str, str] = {}
+    """One line per grade for people."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = set(self.grades)
+        if len(known) != len(self.grades) or len(known) < 2:
+            raise ValueError(f"grades must be at least two different names, not {list(self.grades)}")
+        for task, classes in self.tasks.items():
+            covered = [grade for members in classes.values() for grade in members]
+            if sorted(covered) != sorted(self.grades):
+                raise ValueError(
+                    f"task '{task}' must hold each of {list(self.grades)} in exactly one class, "
+                    f"but holds {covered}"
+                )
+        if not any(len(classes) == len(self.grades) for classes in self.tasks.values()):
+            raise ValueError(f"one task must tell all of {list(self.grades)} apart")
+        for name, wanted in (("positive", set(self.positive)), ("worth", set(self.worth))):
+            if wanted - known:
+                raise ValueError(f"{name} names unknown grades {sorted(wanted - known)}")
+        if self.worth and set(self.worth) != known:
+            raise ValueError(f"worth must name every grade; missing {sorted(known - set(self.worth))}")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the scheme's content."""
+        return sha256_of_json(self.model_dump(mode="json"))
+
+    @property
+    def finest_task(self) -> str:
+        """The task whose classes are the grades themselves."""
+        return next(task for task, classes in self.tasks.items() if len(classes) == len(self.grades))
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of classes K of every task."""
+        return {task: len(classes) for task, classes in self.tasks.items()}
+
+    def membership(self, task: str) -> BoolArray:
+        """(K, G): does class k of the task hold grade g?"""
+        classes = self.tasks[task]
+        return np.array([[grade in members for grade in self.grades] for members in classes.values()])
+
+    def grade_set(self, label: Label) -> frozenset[str]:
+        """The grades that a label allows.
+
+        Raises:
+            DataError: a grade outside the scheme.
+        """
+        names = (label,) if isinstance(label, str) else label
+        if not isinstance(names, tuple) or not names:
+            raise DataError(
+                f"label {label!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}"
+            )
+        unknown = [name for name in names if name not in self.grades]
+        if unknown:
+            raise DataError(
+                f"label {unknown[0]!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}. "
+                "Correct the label, or name another scheme with --set labels=…"
+            )
+        return frozenset(names)
+
+    def allowed(self, label: Label) -> dict[str, BoolArray]:
+        """Per task (K,): the classes in which at least one allowed grade lies.
+
+        `["A","B","C"]` allows three classes of the 5-class task and one of the 2-class task.
+        """
+        grades = self.grade_set(label)
+        mine = np.array([grade in grades for grade in self.grades])
+        return {task: (self.membership(task) & mine).any(axis=1) for task in self.tasks}
+
+    def class_of(self, task: str, label: Label) -> str | None:
+        """The one class of the task that a label means, or None where the label leaves it open."""
+        names = list(self.tasks[task])
+        open_to = np.flatnonzero(self.allowed(label)[task])
+        return names[int(open_to[0])] if len(open_to) == 1 else None
+
+
+def load_scheme(source: str | Mapping[str, Any] | Path) -> LabelScheme:
+    """A scheme from a shipped name (`marketcalls`, `donation`), a YAML file, or a mapping.
+
+    Raises:
+        ConfigError: unknown name, unreadable file, or an inconsistent scheme.
+    """
+    where = str(source) if not isinstance(source, Mapping) else "labels"
+    data: Any = source
+    if isinstance(source, str) and source in SHIPPED:
+        data = yaml.safe_load((files("callsift") / "schemes" / f"{source}.yaml").read_text("utf-8"))
+    elif isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.is_file():
+            raise ConfigError(f"label scheme '{source}' is neither one of {', '.join(SHIPPED)} nor a file")
+        try:
+            data = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ConfigError(f"label scheme {path} can't be read: {error}") from error
+    try:
+        return LabelScheme.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"label scheme {where}: {at + ': ' if at else ''}{first['msg'].removeprefix('Value error, ')}") from error

@@ -1,0 +1,152 @@
+"""Encoders: a stream of a segment → states (N, L, D) with a mask.
+
+The tiny pair trains from scratch on a few hundred calls: together at most half a million parameters with the
+defaults. Nothing in them takes statistics over time, so a segment's states depend on its own real frames or
+tokens alone, whatever it is padded with and whoever shares the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from callsift.network.attention import TransformerLayer, sinusoidal_positions
+
+_CONVOLUTIONS = ((5, 4), (3, 2))  # kernel and stride of the audio stem: 8 frames of 10 ms become one state
+_EMBEDDING_STD = 0.1
+_POSITION_SCALE = 0.1
+
+
+@runtime_checkable
+class StreamEncoder(Protocol):
+    """What the network, the exporter and the runtimes ask of an encoder; it must be an `nn.Module` too.
+
+    A pretrained Hugging Face encoder fits by the same three: `width` is its hidden size, `forward` hands on
+    `last_hidden_state` with the mask at that state's rate, `example` gives waveforms or token ids. One that
+    normalises over time (HuBERT-base's first convolution) must see every segment at its own length inside
+    `forward`: the contract is that padding never changes a real state.
+    """
+
+    width: int
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """values (N, L, ...), mask (N, L) bool → states (N, L', D) and their mask (N, L').
+
+        States need not be normalised: the fusion does it.
+        """
+        ...
+
+    def example(self, segments: int, length: int) -> Tensor:
+        """Values of the right type and shape, (segments, length, ...): what the exporter traces with."""
+        ...
+
+
+class TinyAudioEncoder(nn.Module):
+    """Log-mel frames (10 ms) → one state per 80 ms: a masked convolution stem and Transformer layers.
+
+    The frames should be centred and scaled to about unit size; loudness is kept, since there is no norm
+    before the first convolution.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        width: int = 64,
+        layers: int = 1,
+        heads: int = 4,
+        feed_forward: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.width = width
+        sizes = [features] + [width] * len(_CONVOLUTIONS)
+        self.stem = nn.ModuleList(
+            nn.Conv1d(size, width, kernel, stride, padding=kernel // 2)
+            for size, (kernel, stride) in zip(sizes, _CONVOLUTIONS, strict=False)
+        )
+        self.stem_norms = nn.ModuleList(nn.LayerNorm(width) for _ in _CONVOLUTIONS)
+        self.position_scale = nn.Parameter(torch.tensor(_POSITION_SCALE))
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """values (N, F, M) float32, mask (N, F) bool → states (N, ⌈F/8⌉, D), mask (N, ⌈F/8⌉).
+
+        Masked frames count as zeros before every convolution, as the zeros beyond the end do.
+        """
+        states = values
+        for convolution, norm, (_, stride) in zip(self.stem, self.stem_norms, _CONVOLUTIONS, strict=True):
+            states = states.masked_fill(~mask[..., None], 0.0)
+            states = convolution(states.transpose(1, 2)).transpose(1, 2)  # (N, ⌈F/stride⌉, D)
+            states = F.gelu(norm(states))
+            mask = mask[:, ::stride]
+        positions = sinusoidal_positions(states.shape[1], self.width, states.device)
+        states = self.dropout(states + self.position_scale * positions)
+        for layer in self.layers:
+            states = layer(states, mask)
+        return states, mask
+
+    def example(self, segments: int, length: int) -> Tensor:
+        """(segments, length, M) float32."""
+        return torch.zeros(segments, length, self.features)
+
+
+class HashedTextEncoder(nn.Module):
+    """Tokens given as hashed n-gram ids → states: fastText's sum of parts, then Transformer layers.
+
+    Each token is the sum of the embeddings of its G ids divided by √(number of ids), so that tokens with few
+    and with many n-grams are of one size; id 0 means "nothing" and adds nothing. The embeddings start small:
+    what training adds to an n-gram soon outweighs the random start, which matters where most n-grams are seen
+    a handful of times. `token_dropout` blanks whole tokens in training, `dropout` parts of the embeddings.
+    """
+
+    def __init__(
+        self,
+        buckets: int = 8192,
+        features_per_token: int = 8,
+        embedding_width: int = 40,
+        width: int = 64,
+        layers: int = 1,
+        heads: int = 4,
+        feed_forward: int = 128,
+        dropout: float = 0.1,
+        token_dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.features_per_token = features_per_token
+        self.width = width
+        self.token_dropout = token_dropout
+        self.embedding = nn.Embedding(buckets, embedding_width, padding_idx=0)
+        nn.init.normal_(self.embedding.weight, std=_EMBEDDING_STD)
+        nn.init.zeros_(self.embedding.weight[0].data)
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(embedding_width, width)
+        self.position_scale = nn.Parameter(torch.tensor(_POSITION_SCALE))
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """ids (N, T, G) int64 in [0, buckets), mask (N, T) bool → states (N, T, D), mask (N, T)."""
+        if ids.shape[2] != self.features_per_token:
+            raise ValueError(
+                f"Tokens have {ids.shape[2]} n-gram ids, this encoder was built for "
+                f"{self.features_per_token}; use the token settings it was trained with."
+            )
+        real = mask
+        if self.training and self.token_dropout > 0.0:
+            real = real & (torch.rand(mask.shape, device=mask.device) >= self.token_dropout)
+        ids = ids.masked_fill(~real[..., None], 0)
+        found = (ids != 0).sum(dim=2, keepdim=True).clamp(min=1)  # (N, T, 1)
+        embedded = self.embedding(ids).sum(dim=2) * found.to(self.embedding.weight.dtype).rsqrt()
+        states = self.project(self.dropout(embedded))  # (N, T, D)
+        states = states + self.position_scale * sinusoidal_positions(ids.shape[1], self.width, ids.device)
+        for layer in self.layers:
+            states = layer(states, mask)
+        return states, mask
+
+    def example(self, segments: int, length: int) -> Tensor:
+        """(segments, length, G) int64."""
+        return torch.ones(segments, length, self.features_per_token, dtype=torch.int64)

@@ -1,0 +1,32 @@
+"""Fusions: the states of a segment's streams → one vector. This file is the contract, one file per fusion.
+
+A fusion is an `nn.Module` with `width: int` and
+`forward(streams: Mapping[str, StreamStates]) -> FusionOutput`. A stream that the fusion knows and the mapping
+lacks is absent in every segment.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class StreamStates(NamedTuple):
+    """What an encoder says about N segments."""
+
+    states: Tensor
+    """(N, L, D_s) with L ≥ 1; anything at all where `mask` or `present` is False."""
+    mask: Tensor
+    """(N, L) bool, True = real."""
+    present: Tensor
+    """(N,) bool; False = the segment lacks this stream. A stream without a real state counts as absent."""
+
+
+class FusionOutput(NamedTuple):
+    """One vector per segment."""
+
+    vector: Tensor
+    """(N, D)."""
+    aux: dict[str, Tensor]
+    """Auxiliary outputs for losses, by name; empty where the fusion has none."""

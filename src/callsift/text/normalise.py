@@ -1,0 +1,28 @@
+"""Text as it reaches the tokenizer, the same in training and scoring."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
+_SPACES = re.compile(r"\s+")
+
+
+def normalise_text(text: str) -> str:
+    """Unicode NFKC (full-width forms too), one kind of quotes and dashes, single spaces, lower case."""
+    folded = unicodedata.normalize("NFKC", text.translate(_QUOTES))
+    return _SPACES.sub(" ", folded).strip().lower()
+
+
+def is_chinese(character: str) -> bool:
+    """Whether a character is a CJK ideograph."""
+    return "\u3400" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff"
+
+
+def guess_language(text: str) -> str | None:
+    """`zh` if at least a third of the letters are ideographs, `en` otherwise, None without letters."""
+    letters = [character for character in text if character.isalpha()]
+    if not letters:
+        return None
+    return "zh" if 3 * sum(map(is_chinese, letters)) >= len(letters) else "en"

@@ -1,0 +1,214 @@
+"""The nouns of callsift as small frozen values. No I/O, no torch.
+
+Shape letters, used in every docstring: B calls, S segments per call, N = B·S, T tokens, F audio frames,
+D width, C channels, K classes. Times are float seconds from the first decoded sample of the original
+recording, half-open `[start_s, end_s)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.errors import ErrorCode, WarningCode
+
+Role = Literal["agent", "customer", "unknown"]
+ROLES: tuple[Role, ...] = ("agent", "customer", "unknown")
+
+Label = str | float | tuple[str, ...]
+"""A grade, a number, or several grades of which one is true (a coarser answer)."""
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A warning about one call: what a user should know about a result given all the same."""
+
+    code: WarningCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """Decoded audio. `samples`: (C, samples) float32, finite, full scale = 1; `rate_hz`: its own rate."""
+
+    samples: FloatArray
+    rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.samples.shape[1] / self.rate_hz
+
+    @property
+    def channels(self) -> int:
+        return self.samples.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A decoded audio file: its waveform, the SHA-256 of its bytes, and what was odd about it."""
+
+    path: Path
+    sha256: str
+    waveform: Waveform
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, half-open, in seconds."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One speaker's stretch. Times are None in a transcript without them; `channel` None where unknown."""
+
+    role: Role
+    text: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    channel: int | None = None
+
+    @property
+    def timed(self) -> bool:
+        return self.start_s is not None and self.end_s is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRef:
+    """Where a precomputed stream of a segment lies: an array file and the key in it."""
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What the encoders see at once: one round (agent + customer), or several packed.
+
+    `audio` is set only where the segment has a file of its own. Without times the segment has text alone.
+    """
+
+    segment_id: str
+    turns: tuple[Turn, ...] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+    audio: Path | None = None
+    label: Label | None = None
+    streams: Mapping[str, StreamRef] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RaterLabel:
+    """What one person graded a call."""
+
+    rater: str
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One conversation, as a manifest line or a bare path gives it."""
+
+    call_id: str
+    audio: Path | None = None
+    channels: Mapping[int, Role] | None = None
+    language: str | None = None
+    group: str | None = None
+    split: str | None = None
+    label: Label | None = None
+    labels: tuple[RaterLabel, ...] = ()
+    transcript: Path | None = None
+    turns: tuple[Turn, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call decoded, cut and transcribed: what both worlds consume.
+
+    `waveform`: (C, samples) at the recording's own rate, None for a call of text alone.
+    `speech`: per channel, the spans in which the VAD heard speech (empty without audio).
+    `asr`: name of the engine that wrote the text, None where the text was given.
+    """
+
+    call: Call
+    segments: tuple[Segment, ...]
+    waveform: Waveform | None
+    audio_sha256: str | None
+    language: str | None
+    speech: tuple[tuple[Span, ...], ...] = ()
+    channels: Mapping[int, Role] = field(default_factory=dict)
+    asr: str | None = None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInput:
+    """One stream of one segment, as its encoder takes it: (L, ...) without padding."""
+
+    values: FloatArray | IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class CallInputs:
+    """The streams of every segment of a call; a stream that a segment lacks is None."""
+
+    call_id: str
+    segments: tuple[Mapping[str, StreamInput | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEvidence:
+    """One segment of a scored call. `contribution` = propensity(all) − propensity(all without it)."""
+
+    segment_id: str
+    start_s: float | None
+    end_s: float | None
+    speech_s: Mapping[str, float]
+    text: str
+    contribution: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model gave a score."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallScore:
+    """The result for one call: a line of the JSONL output. With `error` set, everything graded is None."""
+
+    call_id: str
+    path: str | None
+    audio_sha256: str | None
+    duration_s: float | None
+    language: str | None
+    model: ModelInfo
+    settings_sha256: str
+    grade: str | None = None
+    propensity: float | None = None
+    rank_score: float | None = None
+    probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    segments: Sequence[SegmentEvidence] = ()
+    warnings: Sequence[Note] = ()
+    error: tuple[ErrorCode, str] | None = None
