@@ -131,28 +131,30 @@ class NetworkConfig(Settings):
     """Attention heads."""
     feed_forward: int = Field(128, ge=8)
     """Inner width of feed-forward blocks."""
-    audio_layers: int = Field(1, ge=0)
-    """Transformer layers of the tiny audio encoder."""
-    text_layers: int = Field(1, ge=0)
-    """Transformer layers of the tiny text encoder."""
+    encoder_layers: int = Field(1, ge=0)
+    """Transformer layers of each tiny encoder."""
     embedding_width: int = Field(40, ge=4)
     """Width of the hashed n-gram embeddings."""
-    cross_layers: int = Field(2, ge=1)
+    cross_layers: int = Field(1, ge=1)
     """Chained cross-modal layers (paper: 4)."""
-    text_channel_layers: int = Field(1, ge=0)
-    """Self-attention layers of the text channel."""
+    text_layers: int = Field(1, ge=0)
+    """Self-attention layers of the text channel in the fusion (paper: 1)."""
     bottleneck_layers: int = Field(2, ge=1)
     """Bottleneck fusion layers (paper: 2)."""
     tokens: int = Field(4, ge=1)
     """Bottleneck tokens (paper: 4)."""
     readout: Literal["both", "text"] = "both"
     """Which streams the segment vector is pooled from."""
-    gru_hidden: int = Field(32, ge=4)
+    shared_weights: bool = False
+    """Whether both streams go through the bottleneck with one set of weights."""
+    hidden: int = Field(32, ge=4)
     """Hidden width of each direction of the Bi-GRU (paper: 128)."""
-    gru_layers: int = Field(2, ge=1)
-    """Layers of the Bi-GRU."""
-    dropout: float = Field(0.3, ge=0, lt=1)
-    """Dropout everywhere (paper: 0.3)."""
+    context_layers: int = Field(1, ge=1)
+    """Layers of the Bi-GRU (paper: 2)."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout in encoders, fusion and context."""
+    head_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout before the task heads (paper: 0.3)."""
     token_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of tokens left out in training."""
     modality_dropout: float = Field(0.2, ge=0, le=1)

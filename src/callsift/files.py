@@ -117,6 +117,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"another callsift is writing here: {path.parent}. Wait for it, or choose another folder."
+                f"another callsift is writing in {path.parent} and holds {path.name}. "
+                "Wait for it, or write somewhere else."
             ) from error
         yield

@@ -43,7 +43,8 @@ class AsrEngine(Protocol):
 class Runtime(Protocol):
     """The network as the scorer sees it: three operations on NumPy arrays (ONNX in bundles, torch in runs)."""
 
-    streams: tuple[str, ...]
+    widths: Mapping[str, int]
+    """Streams that the network reads, and the width D of each one's states."""
 
     def encode(
         self, stream: str, values: FloatArray | IntArray, mask: BoolArray

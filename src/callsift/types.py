@@ -196,7 +196,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class CallScore:
-    """The result for one call: a line of the JSONL output. With `error` set, everything graded is None."""
+    """The result for one call: a line of the JSONL output. With `error` set, everything graded is None.
+
+    `probabilities` are coherent over the tasks; `raw_probabilities`, for evaluation only, are each task's own.
+    """
 
     call_id: str
     path: str | None
@@ -209,6 +212,7 @@ class CallScore:
     propensity: float | None = None
     rank_score: float | None = None
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    raw_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     segments: Sequence[SegmentEvidence] = ()
     warnings: Sequence[Note] = ()
     error: tuple[ErrorCode, str] | None = None

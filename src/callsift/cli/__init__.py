@@ -1,0 +1,66 @@
+"""The command line. One file per group of verbs; heavy imports stand inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from callsift import __version__
+from callsift.cli import data, score, train
+from callsift.errors import CallsiftError
+
+app = typer.Typer(
+    name="callsift",
+    help="Hears recorded sales calls and says which customers are likely to buy.\n\n"
+    "Try it: callsift demo. Your own recordings: callsift score FOLDER. "
+    "Your own grades: callsift train manifest.jsonl -o runs/mine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"callsift {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what libraries log.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+score.register(app)
+data.register(app)
+train.register(app)
+
+
+def main() -> None:
+    """Run the command line. Exit code 0: done, 1: some calls failed, 2: wrong use."""
+    try:
+        app()
+    except CallsiftError as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        typer.echo(f"callsift: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("callsift: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)

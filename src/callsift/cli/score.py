@@ -1,0 +1,188 @@
+"""`callsift score` and `callsift demo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from callsift.errors import UsageError
+
+if TYPE_CHECKING:
+    from callsift.scoring.scorer import Scorer
+    from callsift.scoring.sources import Sources
+
+STARTER = "starter"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(demo)
+    app.command()(score)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for scores.jsonl and report.html.")] = Path("demo"),
+) -> None:
+    """Score the shipped sample calls with the shipped model: a table, scores.jsonl and report.html."""
+    from importlib.resources import files
+
+    from callsift.bundle import find_bundle, load_bundle
+    from callsift.cli.show import print_table, print_warnings, progress, say
+    from callsift.files import write_jsonl
+    from callsift.scoring.batch import ScorerSpec
+    from callsift.scoring.report import write_report
+    from callsift.scoring.scorer import result_row
+    from callsift.scoring.sources import find_calls
+
+    started = time.monotonic()
+    bundle = load_bundle(find_bundle(STARTER))
+    scorer = ScorerSpec(bundle.path).make()
+    calls = find_calls([str(files("callsift") / "data" / "demo" / "manifest.jsonl")]).calls
+    rows = [result_row(scorer.score(call)) for call in progress(calls, len(calls), "scoring")]
+    truth = {call.call_id: call.label for call in calls}
+    write_jsonl(out / "scores.jsonl", rows)
+    write_report(
+        out / "report.html", rows, bundle.scheme, title="callsift: the sample calls, graded", true_labels=truth
+    )
+    print_table(rows, truth)
+    print_warnings(rows)
+    right = sum(row["grade"] == truth[row["call_id"]] for row in rows)
+    say(
+        f"{right} of {len(rows)} grades as given by hand; the model never trained on these calls. "
+        f"Voices are synthetic: train on your own calls for real use.\n"
+        f"Written: {out / 'scores.jsonl'}, {out / 'report.html'} ({time.monotonic() - started:.1f} s)"
+    )
+    if any(row["error"] for row in rows):
+        raise typer.Exit(1)
+
+
+def score(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Recordings, folders, globs, or a manifest.jsonl.", show_default=False),
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="A bundle's folder, or 'starter'.")] = STARTER,
+    asr: Annotated[
+        str | None,
+        typer.Option("--asr", help="Speech recognition for calls without transcript; 'none' scores by audio alone."),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option("--channels", help="Who is on channel 0, 1, …: 'agent,customer' or 'customer,agent'."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Results as .jsonl (with evidence), .csv or .parquet."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Also write an HTML report here.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an --output .jsonl of before.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
+) -> None:
+    """Grade recordings: a table ranked by how good a lead each call is, or one JSON line per call.
+
+    Without --output: a table on a terminal, JSON lines otherwise. A transcript beside a recording
+    (call.json, call.srt, call.vtt) is used; without one, built-in English recognition is.
+    Exit code: 0 all scored, 1 some failed, 2 wrong use.
+    """
+    from callsift.bundle import find_bundle, load_bundle
+    from callsift.cli.show import say
+    from callsift.scoring.batch import ScorerSpec
+    from callsift.scoring.output import FORMATS, require_parquet
+    from callsift.scoring.sources import find_calls, parse_channels
+
+    if output is not None and output.suffix not in FORMATS:
+        raise UsageError(f"--output {output}: the name must end in {', '.join(FORMATS)}")
+    if output is not None and output.suffix == ".parquet":
+        require_parquet()
+    if resume and (output is None or output.suffix != ".jsonl"):
+        raise UsageError("--resume needs --output FILE.jsonl, the only format that grows call by call")
+    sources = find_calls(paths, parse_channels(channels))
+    bundle = load_bundle(find_bundle(model))
+    spec = ScorerSpec(bundle.path, asr)
+    scorer = spec.make()
+    _refuse_foreign_sets(sources, bundle.front_end.sha256)
+    for note in sources.notes:
+        say(f"warning: {note.message}")
+    rows, failed = _run(spec, scorer, sources, output, resume, workers)
+    if report is not None:
+        from callsift.scoring.report import write_report
+
+        write_report(report, rows, bundle.scheme, title="callsift: calls, graded", true_labels=_truth(sources))
+    _present(rows, sources, output)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _refuse_foreign_sets(sources: Sources, front_end_sha256: str) -> None:
+    from callsift.pipeline import check_prepared
+
+    for manifest in sources.manifests:
+        check_prepared(manifest.parent, front_end_sha256)
+
+
+def _run(
+    spec: Any, scorer: Scorer, sources: Sources, output: Path | None, resume: bool, workers: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Score what isn't scored yet; every result is on disk before the next call is begun."""
+    from callsift.cli.show import progress, say
+    from callsift.scoring.batch import score_all
+    from callsift.scoring.output import ResultFile, write_table
+    from callsift.scoring.scorer import result_row
+
+    done: dict[str, dict[str, Any]] = {}
+    file = None
+    if output is not None and output.suffix == ".jsonl":
+        file = ResultFile(
+            output,
+            model=scorer.info,
+            settings_sha256=scorer.settings_sha256,
+            calls=sources.calls,
+            resume=resume,
+        )
+        done = dict(file.done)
+    todo = [call for call in sources.calls if call.call_id not in done]
+    if done:
+        say(f"{len(done)} calls are scored already")
+    try:
+        for found in progress(score_all(spec, scorer, todo, workers), len(todo), "scoring"):
+            row = result_row(found)
+            done[found.call_id] = row
+            if file is not None:
+                file.add(row)
+    finally:
+        if file is not None:
+            file.close()
+    rows = [done[call.call_id] for call in sources.calls]
+    if output is not None and file is None:
+        write_table(output, rows)
+    return rows, sum(row["error"] is not None for row in rows)
+
+
+def _truth(sources: Sources) -> dict[str, Any] | None:
+    truth = {call.call_id: call.label for call in sources.calls}
+    return truth if any(label is not None for label in truth.values()) else None
+
+
+def _present(rows: list[dict[str, Any]], sources: Sources, output: Path | None) -> None:
+    from callsift.cli.show import print_table, print_warnings, say
+
+    if output is None and not sys.stdout.isatty():
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        print_table(rows, _truth(sources))
+    print_warnings(rows)
+    failed = [row for row in rows if row["error"]]
+    for row in failed:
+        say(f"not scored: {row['call_id']}: {row['error']['code']}: {row['error']['message']}")
+    say(
+        f"{len(rows) - len(failed)} of {len(rows)} calls scored"
+        + (f", {len(failed)} failed" if failed else "")
+        + (f", {len(sources.skipped)} other files skipped" if sources.skipped else "")
+        + (f"; results in {output}" if output else "")
+    )

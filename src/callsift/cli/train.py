@@ -1,0 +1,135 @@
+"""`callsift train`, `callsift export` and `callsift evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from callsift.errors import UsageError
+
+if TYPE_CHECKING:
+    from callsift.scoring.scorer import Scorer
+
+Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(train)
+    app.command()(export)
+    app.command()(evaluate)
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
+    output: Folder,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file of settings.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="One setting, as in fit.epochs=20.")] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+) -> None:
+    """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
+    _require_torch()
+    from callsift.cli.show import progress, say
+    from callsift.config import load_train_config
+    from callsift.training.run import train as run_training
+
+    def on_epoch(row: Mapping[str, float]) -> None:
+        say(
+            f"epoch {row['epoch']:.0f}: train {row['train_loss']:.4f}, validation {row['val_loss']:.4f} "
+            f"({row['seconds']:.1f} s)"
+        )
+
+    result = run_training(
+        data, output, load_train_config(config, settings or ()), asr=asr, resume=resume, progress=progress,
+        on_epoch=on_epoch,
+    )  # fmt: skip
+    for call_id, why in result["left_out"].items():
+        say(f"left out: {call_id}: {why}")
+    for split, figures in result["figures"].items():
+        _print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
+    say(f"Next: callsift export {output} -o BUNDLE")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    output: Folder,
+) -> None:
+    """Write a run as a bundle, the folder that `callsift score --model` takes."""
+    _require_torch()
+    from callsift.cli.show import say
+    from callsift.training.export import export as export_run
+    from callsift.training.run import load_run
+
+    bundle = export_run(load_run(run), output)
+    say(f"{bundle.path}: {bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}")
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run, or a bundle (no torch needed).")],
+    data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
+    split: Annotated[str | None, typer.Option("--split", help="Only calls of this split.")] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
+) -> None:
+    """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""
+    from callsift.cli.show import print_warnings, progress, say
+    from callsift.data.manifest import read_manifest
+    from callsift.evaluation.evaluate import evaluate_calls
+    from callsift.files import write_json
+    from callsift.pipeline import check_prepared
+
+    scorer = _scorer_of(model, asr)
+    manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
+    manifest.check_labels(scorer.scheme)
+    check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
+    calls = [c for c in manifest.calls if c.label is not None and split in (None, c.split)]
+    if not calls:
+        raise UsageError(f"{data} has no labelled call" + (f" of split '{split}'" if split else ""))
+    found = evaluate_calls(scorer, progress(calls, len(calls), "scoring"))
+    _print_figures("combined tasks", found["combined"])
+    _print_figures("each task by itself", found["raw"])
+    print_warnings(found.pop("rows"))
+    for call_id, why in found["failed"].items():
+        say(f"not scored: {call_id}: {why}")
+    if output is not None:
+        write_json(output, found)
+    if found["failed"]:
+        raise typer.Exit(1)
+
+
+def _scorer_of(model: Path, asr: str | None) -> Scorer:
+    from callsift.bundle import find_bundle, load_bundle
+    from callsift.scoring.scorer import Scorer
+
+    if (model / "config.yaml").is_file():
+        _require_torch()
+        from callsift.training.run import load_run
+
+        return load_run(model).scorer(asr=asr)
+    return Scorer.from_bundle(load_bundle(find_bundle(str(model))), asr=asr)
+
+
+def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from callsift.evaluation.tasks import table_of
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("task", "calls", "accuracy", "macro F1", "weighted F1", "majority accuracy"):
+        table.add_column(name)
+    for row in table_of(figures):
+        table.add_row(*row)
+    Console(width=120).print(table)
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None or find_spec("safetensors") is None:
+        raise UsageError('this needs the training extra: pip install "callsift[train]"')

@@ -1,0 +1,1 @@
+"""Metrics, intervals, calibration and evaluation. NumPy alone, so that `evaluate BUNDLE` needs no training extra."""

@@ -1,0 +1,71 @@
+"""The front end: the one path of both worlds from a Call to the streams that the encoders see.
+
+    Call ──prepare──▶ PreparedCall (decoded, transcribed, cut) ──inputs──▶ CallInputs (log-mel, tokens)
+
+Training and scoring run this very code, in NumPy; that is why a bundle scores what its run was trained on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from callsift.config import FrontEnd
+from callsift.pipeline.prepare import NO_ASR, Preparer
+from callsift.pipeline.prepared_set import check_prepared, write_prepared
+from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
+from callsift.plugins import AsrEngine, load
+from callsift.text.tokens import TextTokens, load_tokenizer
+from callsift.types import Call, CallInputs, Note, PreparedCall
+
+DEFAULT_ASR = "pocketsphinx"
+
+__all__ = ["Pipeline", "check_prepared", "segment_text", "speech_seconds", "write_prepared"]
+
+
+class Pipeline:
+    """Prepares calls with one FrontEnd and one tokenizer."""
+
+    def __init__(self, front_end: FrontEnd, tokenizer: Tokenizer, asr: AsrEngine | None) -> None:
+        """`asr` None: calls without transcript are taken by their audio alone."""
+        self.front_end = front_end
+        self.tokenizer = tokenizer
+        self.asr_name = NO_ASR if asr is None else asr.name
+        tokens = TextTokens(tokenizer, front_end.tokens, front_end.max_tokens)
+        self._preparer = Preparer(front_end, asr, tokens.count)
+        self._streams = StreamMaker(front_end, tokens)
+
+    @classmethod
+    def from_files(cls, front_end: FrontEnd, tokenizer: Path, asr: str | None = None) -> Pipeline:
+        """A pipeline with the tokenizer of a file and an engine by name (None: the built-in one; 'none': none).
+
+        Raises:
+            ConfigError: an engine that is not known.
+        """
+        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr))
+
+    def prepare(self, call: Call) -> PreparedCall:
+        """Decode, transcribe where there is no transcript, and cut into segments.
+
+        Raises:
+            RecordingError: the recording can't be used and there is no text to go by.
+            DataError: the transcript is wrong.
+        """
+        return self._preparer.prepare(call)
+
+    def inputs(self, prepared: PreparedCall) -> tuple[CallInputs, tuple[Note, ...]]:
+        """The streams of every segment, and warnings met on the way.
+
+        Raises:
+            RecordingError: a segment's own recording can't be used.
+        """
+        return self._streams.make(prepared)
+
+
+def make_asr(name: str | None) -> AsrEngine | None:
+    """The engine called `name`; None is the built-in fallback, 'none' no engine."""
+    if name == NO_ASR:
+        return None
+    engine: AsrEngine = load("asr", name or DEFAULT_ASR)()
+    return engine

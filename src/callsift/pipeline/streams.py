@@ -1,0 +1,223 @@
+"""PreparedCall → the streams of every segment, as the encoders take them.
+
+Audio is worked out once over the whole call and sliced, so that a segment's frames do not depend on where
+the call was cut, and a role's reference is the same in every segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from callsift.audio.channels import assign_roles
+from callsift.audio.decode import decode
+from callsift.audio.features import (
+    frame_owners,
+    log_mel,
+    relative_to_speaker,
+    resample,
+    speaker_reference,
+    zero_mean_unit_variance,
+)
+from callsift.config import FrontEnd, LogMel
+from callsift.errors import WarningCode
+from callsift.speech.rounds import kept_spans
+from callsift.speech.vad import detect_speech
+from callsift.text.format import format_turns, template_for
+from callsift.text.tokens import TextTokens
+from callsift.types import (
+    CallInputs,
+    FloatArray,
+    Note,
+    PreparedCall,
+    Role,
+    Segment,
+    Span,
+    StreamInput,
+    Waveform,
+)
+
+
+class StreamMaker:
+    """The second half of the front end."""
+
+    def __init__(self, front_end: FrontEnd, tokens: TextTokens) -> None:
+        self.front_end = front_end
+        self.tokens = tokens
+
+    def make(self, prepared: PreparedCall) -> tuple[CallInputs, tuple[Note, ...]]:
+        """See `callsift.pipeline.Pipeline.inputs`."""
+        texts, cut = self._texts(prepared)
+        audio = self._audio(prepared)
+        notes = list(self._role_notes(prepared))
+        if cut:
+            notes.append(
+                Note(
+                    WarningCode.TEXT_CUT,
+                    f"the text of {cut} segments is longer than max_tokens {self.front_end.max_tokens}",
+                )
+            )
+        segments = tuple({"text": text, "audio": heard} for text, heard in zip(texts, audio, strict=True))
+        return CallInputs(prepared.call.call_id, segments), tuple(notes)
+
+    def _texts(self, prepared: PreparedCall) -> tuple[list[StreamInput | None], int]:
+        template = template_for(self.front_end.role_template, prepared.language)
+        found: list[StreamInput | None] = []
+        cuts = 0
+        for segment in prepared.segments:
+            said = format_turns(segment.turns, template, normalise=self.front_end.normalise_text)
+            ids, cut = self.tokens.encode(said)
+            cuts += cut
+            found.append(StreamInput(ids) if said.text and len(ids) else None)
+        return found, cuts
+
+    def _audio(self, prepared: PreparedCall) -> list[StreamInput | None]:
+        if any(segment.audio for segment in prepared.segments):
+            return self._own_recordings(prepared)
+        if prepared.waveform is None:
+            return [None] * len(prepared.segments)
+        heard = CallAudio(self.front_end, prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared))
+        spans = [
+            Span(segment.start_s, segment.end_s)
+            if segment.start_s is not None and segment.end_s is not None
+            else None
+            for segment in prepared.segments
+        ]
+        return [None if span is None else heard.cut(span) for span in spans]
+
+    def _own_recordings(self, prepared: PreparedCall) -> list[StreamInput | None]:
+        """Segments that each have a file: laid end to end, they are the call."""
+        parts: list[Waveform | None] = [
+            None if segment.audio is None else decode(segment.audio).waveform for segment in prepared.segments
+        ]
+        rates = {part.rate_hz for part in parts if part is not None}
+        counts = {part.channels for part in parts if part is not None}
+        rate_hz, count = max(rates), min(counts)
+        spans: list[Span | None] = []
+        samples: list[FloatArray] = []
+        clock = 0
+        for part in parts:
+            if part is None:
+                spans.append(None)
+                continue
+            piece = np.stack([resample(channel, part.rate_hz, rate_hz) for channel in part.samples[:count]])
+            spans.append(Span(clock / rate_hz, (clock + piece.shape[1]) / rate_hz))
+            samples.append(piece)
+            clock += piece.shape[1]
+        whole = Waveform(np.concatenate(samples, axis=1), rate_hz)
+        channels = assign_roles(whole, prepared.call.channels)
+        speech = tuple(detect_speech(channel, rate_hz) for channel in whole.samples)
+        roles = {channels[channel]: speech[channel] for channel in range(count)}
+        heard = CallAudio(self.front_end, whole, channels, speech, roles)
+        return [None if span is None else heard.cut(span) for span in spans]
+
+    def _role_notes(self, prepared: PreparedCall) -> tuple[Note, ...]:
+        wanted = self.front_end.channels
+        if prepared.waveform is None or wanted == "mix" or "customer" in prepared.channels.values():
+            return ()
+        message = f"the model hears '{wanted}', but no channel is known to be the customer's: it got the mix"
+        return (Note(WarningCode.UNKNOWN_ROLES, message),)
+
+
+class CallAudio:
+    """The encoder's view of a call's audio, from which segments are cut.
+
+    Log-mel: (F, C·M), relative to the speaker's mean over the call if the front end says so.
+    Waveform: (samples, C) at the encoder's rate, normalised over the call or the segment.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        waveform: Waveform,
+        channels: Mapping[int, Role],
+        speech: Sequence[Sequence[Span]],
+        roles: Mapping[Role, Sequence[Span]],
+    ) -> None:
+        self.front_end = front_end
+        self.speech = speech
+        signals = [
+            resample(signal, waveform.rate_hz, front_end.encoder_rate_hz)
+            for signal in _signals(waveform, channels, front_end.channels)
+        ]
+        if front_end.input == "logmel":
+            constants = front_end.logmel
+            views = [log_mel(signal, front_end.encoder_rate_hz, **constants.model_dump()) for signal in signals]
+            self.rate_hz = 1.0 / constants.hop_s
+            if front_end.speaker_reference == "call":
+                views = [_relative(view, constants, roles) for view in views]
+            self.view: FloatArray = np.concatenate(views, axis=1)
+        else:
+            if front_end.normalise == "call":
+                signals = [zero_mean_unit_variance(signal) for signal in signals]
+            self.rate_hz = float(front_end.encoder_rate_hz)
+            self.view = np.stack(signals, axis=1)
+
+    def cut(self, span: Span) -> StreamInput | None:
+        """What the encoder gets of a stretch of the call; None if nothing is left of it."""
+        kept = kept_spans(span, self.speech, self.front_end.silence)
+        bounds = [(round(s.start_s * self.rate_hz), round(s.end_s * self.rate_hz)) for s in kept]
+        pieces = [self.view[start:end] for start, end in bounds]
+        values = np.concatenate(pieces) if pieces else self.view[:0]
+        if len(values) == 0:
+            return None
+        if self.front_end.input == "waveform" and self.front_end.normalise == "segment":
+            values = np.stack([zero_mean_unit_variance(column) for column in values.T], axis=1)
+        return StreamInput(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def _relative(view: FloatArray, constants: LogMel, roles: Mapping[Role, Sequence[Span]]) -> FloatArray:
+    """Log-mel (F, M) less the mean of whichever role speaks in each frame; less the call's mean in silence."""
+    spans = list(roles.values())
+    if not spans:
+        return np.asarray(view - view.mean(axis=0), dtype=np.float32)
+    clock = {"window_s": constants.window_s, "hop_s": constants.hop_s}
+    reference = speaker_reference([view] * len(spans), spans, **clock)
+    return relative_to_speaker(view, reference, frame_owners(spans, len(view), **clock))
+
+
+def role_spans(prepared: PreparedCall) -> dict[Role, list[Span]]:
+    """When each role speaks: the speech of its channel; on a channel of unknown role, its timed turns."""
+    found: dict[Role, list[Span]] = {}
+    for channel, spans in enumerate(prepared.speech):
+        role = prepared.channels.get(channel, "unknown")
+        if role != "unknown":
+            found.setdefault(role, []).extend(spans)
+            continue
+        turns = [turn for segment in prepared.segments for turn in segment.turns if turn.timed]
+        if not any(turn.role != "unknown" for turn in turns):
+            found.setdefault("unknown", []).extend(spans)
+        for turn in turns:
+            if turn.role != "unknown" and turn.channel in (None, channel):
+                found.setdefault(turn.role, []).append(Span(turn.start_s or 0.0, turn.end_s or 0.0))
+    return found
+
+
+def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]:
+    """Seconds of speech of each role inside a segment."""
+    if segment.start_s is None or segment.end_s is None:
+        return {}
+    seconds: dict[str, float] = {}
+    for role, spans in role_spans(prepared).items():
+        inside = (min(s.end_s, segment.end_s) - max(s.start_s, segment.start_s) for s in spans)
+        seconds[role] = float(sum(max(0.0, overlap) for overlap in inside))
+    return seconds
+
+
+def segment_text(segment: Segment) -> str:
+    """A segment's text for people: who said what."""
+    return "; ".join(f"{turn.role}: {turn.text}" for turn in segment.turns if turn.text.strip())
+
+
+def _signals(waveform: Waveform, channels: Mapping[int, Role], wanted: str) -> list[FloatArray]:
+    """The signals (samples,) that the encoder hears, at the recording's rate."""
+    mix = waveform.samples.mean(axis=0, dtype=np.float32)
+    by_role = {role: channel for channel, role in channels.items()}
+    customer = by_role.get("customer")
+    if wanted == "mix":
+        return [mix]
+    if wanted == "customer":
+        return [mix if customer is None else waveform.samples[customer]]
+    agent = by_role.get("agent")
+    return [mix if channel is None else waveform.samples[channel] for channel in (agent, customer)]

@@ -1,0 +1,1 @@
+"""The scoring world: bundle → ONNX Runtime → decision → CallScore. Never imports torch."""

@@ -1,0 +1,73 @@
+"""From the streams of a call to its verdict, and what each segment contributed to it.
+
+The contribution of segment i is propensity(all) − propensity(all without i), every other segment's vector
+unchanged: one more row through the `call` graph, not one more pass through the encoders.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from callsift.decision import Calibration, Verdict, decide
+from callsift.errors import ErrorCode, RecordingError
+from callsift.labels import LabelScheme
+from callsift.plugins import Runtime
+from callsift.types import BoolArray, CallInputs, FloatArray, StreamInput
+
+_ROWS = 64
+
+
+def segment_vectors(runtime: Runtime, inputs: CallInputs) -> FloatArray:
+    """The fused vector (S, D) of every segment.
+
+    Segments go through the encoders one by one: a call's segments differ in length, and padding them to the
+    longest costs more than batching saves on a CPU.
+
+    Raises:
+        RecordingError: `missing_stream`, no segment has any stream that the network reads.
+    """
+    has = [name for name in runtime.widths if any(segment.get(name) for segment in inputs.segments)]
+    if not has:
+        raise RecordingError(
+            ErrorCode.MISSING_STREAM,
+            f"this model reads {' and '.join(runtime.widths)}, and the call has none of it. "
+            "Give a transcript or a recording with speech.",
+        )
+    rows = [_one_segment(runtime, dict(segment)) for segment in inputs.segments]
+    return np.concatenate(rows)
+
+
+def _one_segment(runtime: Runtime, segment: dict[str, StreamInput | None]) -> FloatArray:
+    states: dict[str, tuple[FloatArray, BoolArray, BoolArray]] = {}
+    for name in runtime.widths:
+        given = segment.get(name)
+        if given is not None and len(given.values):
+            values = given.values[None]
+            encoded, mask = runtime.encode(name, values, np.ones(values.shape[:2], dtype=np.bool_))
+            states[name] = (encoded, mask, np.array([True]))
+        else:
+            # What stands in an absent stream is never read: the network puts its learned embedding there.
+            nothing = np.zeros((1, 1, runtime.widths[name]), np.float32)
+            states[name] = (nothing, np.zeros((1, 1), np.bool_), np.array([False]))
+    return runtime.fuse(states)
+
+
+def judge(
+    runtime: Runtime, vectors: FloatArray, scheme: LabelScheme, calibration: Calibration
+) -> tuple[Verdict, list[float | None]]:
+    """The verdict on a call from its segment vectors (S, D), and the contribution of each segment.
+
+    Contributions are None for a single segment and for a scheme without propensity.
+    """
+    count = len(vectors)
+    whole = np.ones((1, count), dtype=np.bool_)
+    verdict = decide(runtime.call(vectors[None], whole), scheme, calibration)[0]
+    if count == 1 or verdict.propensity is None:
+        return verdict, [None] * count
+    without: list[float] = []
+    for first in range(0, count, _ROWS):
+        left_out = range(first, min(first + _ROWS, count))
+        rows = np.stack([np.delete(vectors, i, axis=0) for i in left_out])
+        logits = runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
+        without += [found.propensity or 0.0 for found in decide(logits, scheme, calibration)]
+    return verdict, [verdict.propensity - other for other in without]

@@ -1,0 +1,144 @@
+"""Where results go: JSON Lines as they come (nothing lost on a crash), CSV and Parquet at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from callsift.errors import UsageError
+from callsift.files import exclusive_lock, sha256_of_file, write_text
+from callsift.types import Call, ModelInfo
+
+FORMATS = (".jsonl", ".csv", ".parquet")
+
+
+class ResultFile:
+    """A JSONL file that grows by one whole line per call and can be taken up again after a crash."""
+
+    def __init__(
+        self, path: Path, *, model: ModelInfo, settings_sha256: str, calls: Iterable[Call], resume: bool
+    ) -> None:
+        """Open `path`; with `resume`, `done` holds the rows of `calls` that need no second scoring.
+
+        Raises:
+            UsageError: the file exists and `resume` is off, or holds results of another model or settings,
+                or another process is writing it.
+        """
+        self.path = path
+        self.done: dict[str, dict[str, Any]] = {}
+        self._held = ExitStack()
+        self._held.enter_context(exclusive_lock(path.with_name(f".{path.name}.lock")))
+        if path.exists():
+            if not resume:
+                raise UsageError(f"{path} exists. Go on with it by --resume, or name another --output.")
+            rows = _take_up(path, model, settings_sha256)
+            self.done = {c.call_id: rows[c.call_id] for c in calls if _same(rows.get(c.call_id), c)}
+            kept = [row for row in rows.values() if row["call_id"] in self.done]
+            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+        self._stream = path.open("a", encoding="utf-8")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one result and hand it to the operating system before going on."""
+        self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self._held.close()
+
+
+def _same(row: Mapping[str, Any] | None, call: Call) -> bool:
+    """Whether a finished row is of this very call: same path, same bytes."""
+    if row is None:
+        return False
+    if call.audio is None:
+        return row["path"] is None
+    try:
+        return bool(row["path"] == str(call.audio) and row["audio_sha256"] == sha256_of_file(call.audio))
+    except OSError:
+        return False
+
+
+def _take_up(path: Path, model: ModelInfo, settings_sha256: str) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run by call id. A last line cut short by a crash is dropped, failed calls too."""
+    kept: dict[str, dict[str, Any]] = {}
+    lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line) if line.endswith("\n") else None
+        except json.JSONDecodeError:
+            row = None
+        if row is None and number == len(lines):
+            break
+        if not isinstance(row, dict) or "call_id" not in row:
+            raise UsageError(f"{path}, line {number}: not a result of callsift; name another --output")
+        if row["model"]["sha256"] != model.sha256 or row["settings_sha256"] != settings_sha256:
+            raise UsageError(
+                f"{path}, line {number}: made by model {row['model']['name']} {row['model']['version']} or with "
+                "other settings; one file must not mix them. Name another --output."
+            )
+        if row["error"] is None:
+            kept[row["call_id"]] = row
+    return kept
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One row per call as CSV or Parquet: probabilities as `p_<task>_<class>`, no segments.
+
+    Raises:
+        UsageError: Parquet without pyarrow.
+    """
+    flat = [_flat(row) for row in rows]
+    columns = list(dict.fromkeys(key for row in flat for key in row))
+    if path.suffix == ".parquet":
+        _write_parquet(path, [{column: row.get(column) for column in columns} for row in flat])
+        return
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_text(path, text.getvalue())
+
+
+def require_parquet() -> None:
+    """Raises UsageError unless pyarrow is installed."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            'writing .parquet needs pyarrow: pip install "callsift[parquet]", or write .jsonl or .csv'
+        ) from error
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    require_parquet()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    part = path.with_name(f".{path.name}.part")
+    pq.write_table(pa.Table.from_pylist(rows), part)
+    part.replace(path)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    error = row["error"] or {}
+    flat = {
+        key: row[key]
+        for key in ("call_id", "path", "audio_sha256", "duration_s", "language", "grade", "propensity", "rank_score")
+    }
+    flat |= {"model": row["model"]["name"], "model_version": row["model"]["version"]}
+    flat |= {"model_sha256": row["model"]["sha256"], "settings_sha256": row["settings_sha256"]}
+    for task, classes in row["probabilities"].items():
+        flat |= {f"p_{task}_{name}": value for name, value in classes.items()}
+    flat["warnings"] = " | ".join(f"{note['code']}: {note['message']}" for note in row["warnings"])
+    flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
+    return flat

@@ -1,0 +1,64 @@
+"""The HTML report of scored calls: one self-contained file, a line per call that opens to its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from callsift.files import write_text
+from callsift.labels import LabelScheme
+from callsift.types import Label
+
+
+def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Scored calls by rank score, else propensity, best first; failed calls last, in their order."""
+
+    def key(row: Mapping[str, Any]) -> tuple[bool, float]:
+        value = row["rank_score"] if row["rank_score"] is not None else row["propensity"]
+        return row["error"] is not None, -(value or 0.0)
+
+    return sorted(rows, key=key)
+
+
+def label_text(label: Label | None) -> str:
+    """A label for people: `B`, or `A/B/C` where several are possible."""
+    return "" if label is None else "/".join(label) if isinstance(label, tuple) else str(label)
+
+
+def write_report(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    scheme: LabelScheme,
+    *,
+    title: str,
+    true_labels: Mapping[str, Label | None] | None = None,
+) -> None:
+    """Write the report of result rows (as in the JSONL output), atomically.
+
+    `true_labels`: graded by people, shown beside the given grade; None leaves the column out.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["clock"] = _clock
+    source = (files("callsift") / "scoring" / "report.html.j2").read_text("utf-8")
+    truth = None if true_labels is None else {call: label_text(label) for call, label in true_labels.items()}
+    failed = sum(row["error"] is not None for row in rows)
+    page = environment.from_string(source).render(
+        title=title,
+        rows=ranked(rows),
+        scheme=scheme,
+        truth=truth,
+        failed=failed,
+        model=rows[0]["model"] if rows else None,
+        finest=scheme.finest_task,
+    )
+    write_text(path, page)
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

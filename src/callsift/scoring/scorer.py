@@ -1,0 +1,181 @@
+"""Scorer: a call in, a CallScore out. The path of `callsift score` for one call, in one place.
+
+    Call ──pipeline.prepare──▶ PreparedCall ──pipeline.inputs──▶ streams ──evidence──▶ verdict ──▶ CallScore
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from callsift.bundle import Bundle
+from callsift.canonical import sha256_of_json
+from callsift.config import FrontEnd
+from callsift.decision import Calibration
+from callsift.errors import CallsiftError, ErrorCode, RecordingError, WarningCode
+from callsift.labels import LabelScheme
+from callsift.pipeline import Pipeline, segment_text, speech_seconds
+from callsift.plugins import Runtime
+from callsift.scoring.evidence import judge, segment_vectors
+from callsift.types import Call, CallScore, ModelInfo, Note, PreparedCall, SegmentEvidence
+
+logger = logging.getLogger(__name__)
+
+RESULT_VERSION = 1
+
+
+class Scorer:
+    """Scores one call after another with one model."""
+
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        pipeline: Pipeline,
+        scheme: LabelScheme,
+        calibration: Calibration,
+        info: ModelInfo,
+        trained_on_asr: str | None = None,
+    ) -> None:
+        """`trained_on_asr`: the engine that wrote the training transcripts; another one now is a warning."""
+        self.runtime = runtime
+        self.pipeline = pipeline
+        self.scheme = scheme
+        self.calibration = calibration
+        self.info = info
+        self.trained_on_asr = trained_on_asr
+        self.settings_sha256 = settings_hash(pipeline.front_end, pipeline.asr_name)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, *, asr: str | None = None, threads: int | None = None) -> Scorer:
+        """A scorer of a bundle. `asr`: engine for calls without transcript; None is the built-in one."""
+        from callsift.scoring.runtime import OnnxRuntime
+
+        return cls(
+            runtime=OnnxRuntime(bundle, threads),
+            pipeline=Pipeline.from_files(bundle.front_end, bundle.tokenizer, asr=asr),
+            scheme=bundle.scheme,
+            calibration=bundle.calibration,
+            info=bundle.info,
+            trained_on_asr=bundle.provenance.get("asr"),
+        )
+
+    def score(self, call: Call) -> CallScore:
+        """Score a call. Whatever is wrong with the call itself comes back as its `error`, never raised."""
+        try:
+            prepared = self.pipeline.prepare(call)
+        except Exception as error:
+            return self._failed(call, error)
+        return self.score_prepared(prepared)
+
+    def score_prepared(self, prepared: PreparedCall) -> CallScore:
+        """Score a call that is decoded, transcribed and cut already."""
+        try:
+            return self._graded(prepared)
+        except Exception as error:
+            return self._failed(prepared.call, error, prepared)
+
+    def _graded(self, prepared: PreparedCall) -> CallScore:
+        inputs, notes = self.pipeline.inputs(prepared)
+        vectors = segment_vectors(self.runtime, inputs)
+        verdict, contributions = judge(self.runtime, vectors, self.scheme, self.calibration)
+        evidence = tuple(
+            SegmentEvidence(
+                segment_id=segment.segment_id,
+                start_s=segment.start_s,
+                end_s=segment.end_s,
+                speech_s=speech_seconds(prepared, segment),
+                text=segment_text(segment),
+                contribution=contribution,
+            )
+            for segment, contribution in zip(prepared.segments, contributions, strict=True)
+        )
+        return CallScore(
+            **self._about(prepared.call, prepared),
+            grade=verdict.grade,
+            propensity=verdict.propensity,
+            rank_score=verdict.rank_score,
+            probabilities=verdict.probabilities,
+            raw_probabilities=verdict.raw,
+            segments=evidence,
+            warnings=(*prepared.notes, *notes, *self._other_asr(prepared)),
+        )
+
+    def _other_asr(self, prepared: PreparedCall) -> tuple[Note, ...]:
+        if prepared.asr is None or self.trained_on_asr in (None, prepared.asr):
+            return ()
+        message = f"text by {prepared.asr}; the model was trained on text by {self.trained_on_asr}"
+        return (Note(WarningCode.OTHER_ASR, message),)
+
+    def _failed(self, call: Call, error: Exception, prepared: PreparedCall | None = None) -> CallScore:
+        """The result of a call that can't be scored: its error in words, the traceback in the log only."""
+        if isinstance(error, RecordingError):
+            code, message = error.code, str(error)
+        elif isinstance(error, MemoryError):
+            code, message = ErrorCode.OUT_OF_MEMORY, "not enough memory for this call; score it alone"
+        elif isinstance(error, CallsiftError):
+            code, message = ErrorCode.BAD_TRANSCRIPT, str(error)
+        else:
+            logger.debug("unexpected error in %s", call.call_id, exc_info=error)
+            code = ErrorCode.INTERNAL
+            message = f"unexpected {type(error).__name__}: {error}. Run with --debug for the traceback."
+        notes = prepared.notes if prepared is not None else ()
+        return CallScore(**self._about(call, prepared), warnings=notes, error=(code, message))
+
+    def _about(self, call: Call, prepared: PreparedCall | None) -> dict[str, Any]:
+        waveform = None if prepared is None else prepared.waveform
+        return {
+            "call_id": call.call_id,
+            "path": None if call.audio is None else str(call.audio),
+            "audio_sha256": None if prepared is None else prepared.audio_sha256,
+            "duration_s": None if waveform is None else waveform.duration_s,
+            "language": call.language if prepared is None else prepared.language,
+            "model": self.info,
+            "settings_sha256": self.settings_sha256,
+        }
+
+
+def settings_hash(front_end: FrontEnd, asr: str) -> str:
+    """Hash of everything besides the model that a result depends on."""
+    return sha256_of_json({"front_end": front_end.sha256, "asr": asr, "result": RESULT_VERSION})
+
+
+def result_row(score: CallScore) -> dict[str, Any]:
+    """A CallScore as a line of the JSONL output (format fixed in docs/formats.md)."""
+    error = None if score.error is None else {"code": score.error[0].value, "message": score.error[1]}
+    return {
+        "schema_version": RESULT_VERSION,
+        "call_id": score.call_id,
+        "path": score.path,
+        "audio_sha256": score.audio_sha256,
+        "duration_s": _round(score.duration_s, 3),
+        "language": score.language,
+        "model": {"name": score.model.name, "version": score.model.version, "sha256": score.model.sha256},
+        "settings_sha256": score.settings_sha256,
+        "grade": score.grade,
+        "propensity": _round(score.propensity, 6),
+        "rank_score": _round(score.rank_score, 6),
+        "probabilities": {task: _rounded(found) for task, found in score.probabilities.items()},
+        "segments": [
+            {
+                "segment_id": segment.segment_id,
+                "start_s": _round(segment.start_s, 3),
+                "end_s": _round(segment.end_s, 3),
+                "speech_s": {role: _round(seconds, 3) for role, seconds in segment.speech_s.items()},
+                "text": segment.text,
+                "contribution": _round(segment.contribution, 6),
+            }
+            for segment in score.segments
+        ],
+        "warnings": [{"code": note.code.value, "message": note.message} for note in score.warnings],
+        "error": error,
+    }
+
+
+def _round(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in probabilities.items()}

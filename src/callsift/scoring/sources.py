@@ -1,0 +1,115 @@
+"""What the user names on the command line → calls to score: files, folders, globs, a manifest."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from callsift.audio.decode import looks_like_audio
+from callsift.data.manifest import read_manifest
+from callsift.errors import UsageError
+from callsift.types import ROLES, Call, Note, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Calls in order, files of folders that were passed over, and warnings about manifests."""
+
+    calls: tuple[Call, ...]
+    skipped: tuple[Path, ...] = ()
+    notes: tuple[Note, ...] = ()
+    manifests: tuple[Path, ...] = field(default=())
+
+
+def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None) -> Sources:
+    """The calls behind files, folders (searched through), globs and manifests (`.jsonl`, or a prepared set).
+
+    A bare recording's call_id is its path relative to the folder it was found in, or its name.
+
+    Raises:
+        UsageError: a path that does not exist, nothing to score, or two calls with one id.
+        DataError: a manifest that is wrong.
+    """
+    calls: list[Call] = []
+    skipped: list[Path] = []
+    notes: list[Note] = []
+    manifests: list[Path] = []
+    for given in paths:
+        for path in _expand(given):
+            manifest_file = path / "manifest.jsonl" if path.is_dir() else path
+            if manifest_file.suffix == ".jsonl" and manifest_file.is_file():
+                manifest = read_manifest(manifest_file)
+                calls += manifest.calls
+                notes += manifest.notes
+                manifests.append(manifest_file)
+            elif path.is_dir():
+                found, passed = _scan(path)
+                calls += found
+                skipped += passed
+            else:
+                calls.append(Call(call_id=path.name, audio=path))
+    if channels is not None:
+        roles = dict(enumerate(channels))
+        calls = [replace(call, channels=roles) if call.audio is not None else call for call in calls]
+    if not calls:
+        raise UsageError(
+            f"nothing to score in {', '.join(paths)}: no recordings found"
+            + (f" ({len(skipped)} other files skipped)" if skipped else "")
+        )
+    return Sources(_distinct(calls), tuple(skipped), tuple(notes), tuple(manifests))
+
+
+def parse_channels(text: str | None) -> tuple[Role, ...] | None:
+    """`agent,customer` → roles of channel 0, 1, …
+
+    Raises:
+        UsageError: a word that is not a role.
+    """
+    if text is None:
+        return None
+    roles: list[Role] = []
+    for word in text.split(","):
+        role = next((role for role in ROLES if role == word.strip()), None)
+        if role is None:
+            raise UsageError(f"--channels '{text}': '{word.strip()}' is not one of {', '.join(ROLES)}")
+        roles.append(role)
+    return tuple(roles)
+
+
+def _expand(given: str) -> list[Path]:
+    path = Path(given)
+    if path.exists() or path.is_symlink():
+        return [path]
+    found = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []
+    if not found:
+        raise UsageError(f"'{given}' does not exist")
+    return [Path(name) for name in found]
+
+
+def _scan(folder: Path) -> tuple[list[Call], list[Path]]:
+    calls: list[Call] = []
+    skipped: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.is_dir():
+            continue
+        if looks_like_audio(path):
+            calls.append(Call(call_id=path.relative_to(folder).as_posix(), audio=path))
+        else:
+            skipped.append(path)
+    return calls, skipped
+
+
+def _distinct(calls: list[Call]) -> tuple[Call, ...]:
+    """The same file named twice is one call; two different calls under one id are refused."""
+    seen: dict[str, Call] = {}
+    for call in calls:
+        other = seen.setdefault(call.call_id, call)
+        if other is not call and (other.audio is None or other.audio != call.audio):
+            raise UsageError(
+                f"two calls have the id '{call.call_id}' ({other.audio} and {call.audio}). "
+                "Score their common folder, so that ids are paths in it, or give a manifest."
+            )
+    return tuple(seen.values())

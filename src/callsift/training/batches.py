@@ -1,0 +1,79 @@
+"""Prepared calls as tensors: examples, and batches of unequal calls with true masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from callsift.network.model import CallBatch
+from callsift.types import BoolArray, CallInputs, Label, StreamInput
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call to learn from. `allowed`: task → (K,), the classes its label leaves open."""
+
+    inputs: CallInputs
+    label: Label
+    allowed: Mapping[str, BoolArray]
+
+    @property
+    def size(self) -> int:
+        """Frames and tokens of all segments: how much work the call is."""
+        given = (stream for segment in self.inputs.segments for stream in segment.values())
+        return sum(len(stream.values) for stream in given if stream is not None)
+
+
+def collate(examples: Sequence[Example], streams: Sequence[str]) -> CallBatch:
+    """Examples → a CallBatch of B calls; a stream that no segment has is left out."""
+    segments = [segment for example in examples for segment in example.inputs.segments]
+    longest = max(len(example.inputs.segments) for example in examples)
+    mask = torch.zeros(len(examples), longest, dtype=torch.bool)
+    for row, example in enumerate(examples):
+        mask[row, : len(example.inputs.segments)] = True
+    padded = {name: _padded([segment.get(name) for segment in segments]) for name in streams}
+    return CallBatch({name: stream for name, stream in padded.items() if stream is not None}, mask)
+
+
+def collate_labels(examples: Sequence[Example]) -> dict[str, Tensor]:
+    """Task → (B, K) bool."""
+    return {
+        task: torch.from_numpy(np.stack([example.allowed[task] for example in examples]))
+        for task in examples[0].allowed
+    }
+
+
+def _padded(streams: Sequence[StreamInput | None]) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Streams of N segments → values (N, L, ...), mask (N, L), present (N,)."""
+    given = [stream.values for stream in streams if stream is not None and len(stream.values)]
+    if not given:
+        return None
+    length = max(len(values) for values in given)
+    shape = (len(streams), length, *given[0].shape[1:])
+    padded = np.zeros(shape, dtype=given[0].dtype)
+    mask = np.zeros(shape[:2], dtype=np.bool_)
+    for row, stream in enumerate(streams):
+        if stream is not None:
+            padded[row, : len(stream.values)] = stream.values
+            mask[row, : len(stream.values)] = True
+    present = mask.any(axis=1)
+    return torch.from_numpy(padded), torch.from_numpy(mask), torch.from_numpy(present)
+
+
+def epoch_batches(examples: Sequence[Example], batch_calls: int, seed: int, epoch: int) -> list[list[int]]:
+    """Indices of every batch of an epoch; the same for the same seed and epoch.
+
+    Calls of like size share a batch, among a random pick of eight batches' worth: less padding, still mixed.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(examples))
+    pool = 8 * batch_calls
+    batches: list[list[int]] = []
+    for first in range(0, len(order), pool):
+        part = sorted(order[first : first + pool], key=lambda at: examples[at].size)
+        batches += [[int(at) for at in part[i : i + batch_calls]] for i in range(0, len(part), batch_calls)]
+    return [batches[at] for at in random.permutation(len(batches))]

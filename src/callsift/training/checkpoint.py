@@ -1,0 +1,90 @@
+"""Checkpoints: one safetensors file each, written atomically, nothing unpickled.
+
+`best/network.safetensors` holds weights. `last/state.safetensors` holds all that a resumed training needs to
+go on exactly: weights, AdamW's moments, the random state, and the progress as JSON in the file's header.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from callsift.errors import DataError
+from callsift.files import atomic_writer
+
+_RANDOM = "random_state"
+
+
+def save_weights(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
+    """Write the network's weights; `about` goes into the header."""
+    _write(path, _copied(network.state_dict()), about)
+
+
+def load_weights(path: Path, network: nn.Module) -> dict[str, Any]:
+    """Read weights into the network and give back what stands in the header.
+
+    Raises:
+        DataError: no such file, damaged, or of another network.
+    """
+    tensors, about = _read(path)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"holds weights of another network: {error}", path) from error
+    return about
+
+
+def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+    """Write everything that a resumed training needs."""
+    tensors = {f"network.{name}": value for name, value in _copied(network.state_dict()).items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": value.clone() for name, value in moments.items()}
+    tensors[_RANDOM] = torch.get_rng_state()
+    _write(path, tensors, progress)
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put network, optimizer and random state back; the progress is returned.
+
+    Raises:
+        DataError: damaged, or of another network.
+    """
+    tensors, progress = _read(path)
+    weights = {name.removeprefix("network."): v for name, v in tensors.items() if name.startswith("network.")}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"holds the state of another network; train into a new folder: {error}", path) from error
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, moment = name.split(".")
+            state.setdefault(int(number), {})[moment] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors[_RANDOM])
+    return progress
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of their own memory, as safetensors wants them."""
+    return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+
+
+def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    with atomic_writer(path, "wb") as stream:
+        stream.write(save(tensors, {"about": json.dumps(about)}))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            about = json.loads((stored.metadata() or {}).get("about", "{}"))
+            return {name: stored.get_tensor(name) for name in stored.keys()}, about  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"is no checkpoint, or damaged: {error}", path) from error

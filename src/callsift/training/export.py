@@ -1,0 +1,82 @@
+"""Run → bundle: the network's graphs in ONNX, the tokenizer, calibration, provenance and a model card."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from callsift.bundle import Bundle, Graphs, write_bundle
+from callsift.evaluation.tasks import table_of
+from callsift.files import read_json, write_text
+from callsift.training.graphs import export_graphs
+from callsift.training.run import Run
+
+
+def export(run: Run, target: Path, *, card: str | None = None, provenance: Mapping[str, Any] | None = None) -> Bundle:
+    """Write a run as a bundle; all or nothing. `card`: the model card, else one is written from the figures.
+
+    Raises:
+        BundleError: the target exists and is not a bundle.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        contents = Path(scratch)
+        export_graphs(run.network, contents)
+        shutil.copy(run.folder / "tokenizer.json", contents / "tokenizer.json")
+        write_text(contents / "README.md", card or model_card(run))
+        graphs = Graphs(
+            {stream: f"encoder_{stream}.onnx" for stream in run.network.streams}, "fusion.onnx", "call.onnx"
+        )
+        return write_bundle(
+            target,
+            contents,
+            name=run.config.name,
+            version=run.config.version,
+            scheme=run.scheme,
+            front_end=run.config.front_end,
+            graphs=graphs,
+            calibration=run.calibration,
+            provenance={
+                "asr": run.result["asr"],
+                "data_sha256": run.data["sha256"],
+                "labels": run.data["labels"],
+                "environment": read_json(run.folder / "environment.json"),
+                **(provenance or {}),
+            },
+        )
+
+
+def model_card(run: Run) -> str:
+    """What a user should know before trusting the model."""
+    lines = [
+        f"# {run.config.name} {run.config.version}",
+        "",
+        f"Grades calls as {', '.join(run.scheme.grades)} (label scheme `{run.scheme.id}`), from "
+        f"{' and '.join(run.network.streams)}. {run.result['parameters']:,} parameters, "
+        f"best of {run.result['epochs']} epochs: {run.result['best_epoch']}.",
+        "",
+        "Calls by label: "
+        + "; ".join(
+            f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+            for name, counts in run.data["labels"].items()
+            if counts
+        )
+        + ".",
+    ]
+    for split, figures in run.result["figures"].items():
+        lines += ["", f"## Figures on `{split}`", "", *figure_table(figures["combined"])]
+    lines += [
+        "",
+        "Brackets are 95 % bootstrap intervals over calls. `val` chose the epoch and the temperature, so its "
+        "figures flatter; `test`, where there is one, was touched once.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def figure_table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Figures by task as a Markdown table."""
+    head = ("task", "calls", "accuracy", "macro F1", "weighted F1", "majority accuracy")
+    rows = [head, tuple("---" for _ in head), *table_of(figures)]
+    return ["| " + " | ".join(row) + " |" for row in rows]
