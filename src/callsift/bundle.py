@@ -185,11 +185,11 @@ def write_bundle(
                 "files": hashes,
             },
         )
-        os.chmod(staged, 0o755)
+        staged.chmod(0o755)
         load_bundle(staged)
         if target.exists():
             shutil.rmtree(target)
-        os.replace(staged, target)
+        staged.replace(target)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from callsift.canonical import sha256_of_json
 from callsift.errors import ConfigError
 
-FRONT_END_VERSION = 1
+FRONT_END_VERSION: Final = 1
 
 
 class Settings(BaseModel):

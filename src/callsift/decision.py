@@ -95,9 +95,7 @@ def propensity(grades: Array, scheme: LabelScheme) -> Array | None:
     return np.asarray(grades[:, [scheme.grades.index(grade) for grade in scheme.positive]].sum(axis=-1))
 
 
-def decide(
-    logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration
-) -> list[Verdict]:
+def decide(logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration) -> list[Verdict]:
     """Logits (B, K) of every task → one verdict per call.
 
     The grade is the most probable one of the combined distribution (earlier grade on a tie).

@@ -52,8 +52,7 @@ class LabelScheme(BaseModel):
             covered = [grade for members in classes.values() for grade in members]
             if sorted(covered) != sorted(self.grades):
                 raise ValueError(
-                    f"task '{task}' must hold each of {list(self.grades)} in exactly one class, "
-                    f"but holds {covered}"
+                    f"task '{task}' must hold each of {list(self.grades)} in exactly one class, but holds {covered}"
                 )
         if not any(len(classes) == len(self.grades) for classes in self.tasks.values()):
             raise ValueError(f"one task must tell all of {list(self.grades)} apart")
@@ -92,9 +91,7 @@ class LabelScheme(BaseModel):
         """
         names = (label,) if isinstance(label, str) else label
         if not isinstance(names, tuple) or not names:
-            raise DataError(
-                f"label {label!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}"
-            )
+            raise DataError(f"label {label!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}")
         unknown = [name for name in names if name not in self.grades]
         if unknown:
             raise DataError(
@@ -142,4 +139,6 @@ def load_scheme(source: str | Mapping[str, Any] | Path) -> LabelScheme:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"label scheme {where}: {at + ': ' if at else ''}{first['msg'].removeprefix('Value error, ')}") from error
+        raise ConfigError(
+            f"label scheme {where}: {at + ': ' if at else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error

@@ -46,9 +46,7 @@ class Runtime(Protocol):
     widths: Mapping[str, int]
     """Streams that the network reads, and the width D of each one's states."""
 
-    def encode(
-        self, stream: str, values: FloatArray | IntArray, mask: BoolArray
-    ) -> tuple[FloatArray, BoolArray]:
+    def encode(self, stream: str, values: FloatArray | IntArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """(N, L, ...) and mask (N, L) → states (N, L', D) and their mask (N, L')."""
         ...
 

@@ -30,9 +30,7 @@ def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
             yield item
 
 
-def print_table(
-    rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Label | None] | None = None
-) -> None:
+def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Label | None] | None = None) -> None:
     """The ranked table of result rows on stdout; `true_labels` adds the grade given by people."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

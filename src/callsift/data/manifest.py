@@ -152,12 +152,11 @@ class _Row:
         if channel is not None and not isinstance(channel, int):
             raise self.wrong(f"turn {at}: channel {channel!r} is not a number")
         start_s, end_s = self.times(row, f"turn {at}")
-        return Turn(
-            self.role(row.get("role", "unknown")), str(row.get("text", "")), start_s, end_s, channel
-        )
+        return Turn(self.role(row.get("role", "unknown")), str(row.get("text", "")), start_s, end_s, channel)
 
     def times(self, row: dict[str, Any], what: str) -> tuple[float | None, float | None]:
-        start_s, end_s = row.get("start_s"), row.get("end_s")
+        start_s: Any = row.get("start_s")
+        end_s: Any = row.get("end_s")
         if start_s is None and end_s is None:
             return None, None
         if not _is_number(start_s) or not _is_number(end_s) or not 0 <= start_s < end_s:
@@ -267,15 +266,14 @@ def _segment_row(segment: Segment, base: Path) -> dict[str, Any]:
             "turns": [_turn_row(turn) for turn in segment.turns],
             "label": list(segment.label) if isinstance(segment.label, tuple) else segment.label,
             "streams": {
-                name: {"path": _relative(ref.path, base), "key": ref.key}
-                for name, ref in segment.streams.items()
+                name: {"path": _relative(ref.path, base), "key": ref.key} for name, ref in segment.streams.items()
             },
         }
     )
 
 
 def _without_empty(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value is not None and value != [] and value != {}}
+    return {key: value for key, value in row.items() if value not in (None, [], {})}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def hold_out(calls: Sequence[Call], share: float, seed: int) -> tuple[list[int],
     return kept, parts[0]
 
 
-def check_groups(parts: dict[str, Sequence[Call]]) -> None:
+def check_groups(parts: Mapping[str, Sequence[Call]]) -> None:
     """No group lies in two parts.
 
     Raises:

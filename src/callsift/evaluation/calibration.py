@@ -47,8 +47,6 @@ def fit_temperature(logits: NDArray[np.floating], allowed: BoolArray) -> float:
     return float(np.exp((low + high) / 2.0))
 
 
-def fit_temperatures(
-    logits: Mapping[str, NDArray[np.floating]], allowed: Mapping[str, BoolArray]
-) -> dict[str, float]:
+def fit_temperatures(logits: Mapping[str, NDArray[np.floating]], allowed: Mapping[str, BoolArray]) -> dict[str, float]:
     """The temperature of every task."""
     return {task: fit_temperature(logits[task], allowed[task]) for task in logits}

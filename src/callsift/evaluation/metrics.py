@@ -64,9 +64,7 @@ def weighted_f1(truth: Classes, predicted: Classes) -> float:
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
 
 
-def bootstrap(
-    metric: Metric, truth: Classes, predicted: Classes, *, draws: int = 2000, seed: int = 0
-) -> Interval:
+def bootstrap(metric: Metric, truth: Classes, predicted: Classes, *, draws: int = 2000, seed: int = 0) -> Interval:
     """A metric with its 95 % interval over `draws` resamplings of the calls."""
     value = metric(truth, predicted)
     picks = np.random.default_rng(seed).integers(0, len(truth), (draws, len(truth)))

@@ -37,8 +37,7 @@ def figures_by_task(
             for name, metric in METRICS.items():
                 found[task][name] = asdict(bootstrap(metric, truth, predicted, draws=draws))
             found[task]["majority"] = {
-                name: asdict(bootstrap(metric, truth, majority(truth), draws=draws))
-                for name, metric in METRICS.items()
+                name: asdict(bootstrap(metric, truth, majority(truth), draws=draws)) for name, metric in METRICS.items()
             }
     return found
 
@@ -51,8 +50,6 @@ def table_of(figures: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
             rows.append((task, "0", *["–"] * (len(METRICS) + 1)))
             continue
         cells = [found[name] for name in METRICS] + [found["majority"]["accuracy"]]
-        rows.append(
-            (task, str(found["calls"]))
-            + tuple(f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells)
-        )
+        texts = [f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells]
+        rows.append((task, str(found["calls"]), *texts))
     return rows

@@ -11,7 +11,10 @@ from callsift.audio.decode import decode
 from callsift.config import FrontEnd
 from callsift.errors import ErrorCode, RecordingError, WarningCode
 from callsift.plugins import AsrEngine
-from callsift.speech.rounds import cut_segments, pack_untimed, spread_text, turns_from_speech
+from callsift.speech.cutting import cut_segments
+from callsift.speech.rounds import pack_untimed
+from callsift.speech.spans import joined
+from callsift.speech.turns import spread_text, turns_from_speech
 from callsift.speech.vad import detect_speech
 from callsift.text.normalise import guess_language
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Span, Turn
@@ -24,9 +27,7 @@ Speech = tuple[tuple[Span, ...], ...]
 class Preparer:
     """The first half of the front end."""
 
-    def __init__(
-        self, front_end: FrontEnd, asr: AsrEngine | None, count_tokens: Callable[[str], int]
-    ) -> None:
+    def __init__(self, front_end: FrontEnd, asr: AsrEngine | None, count_tokens: Callable[[str], int]) -> None:
         self.front_end = front_end
         self.asr = asr
         self.count_tokens = count_tokens
@@ -125,7 +126,9 @@ class Preparer:
         """Turns with the text that the engine hears, and the engine's name; without text if there is none."""
         turns = turns_from_speech(speech, channels)
         if self.asr is None:
-            notes.append(Note(WarningCode.NO_TRANSCRIPT, "no transcript and no speech recognition: scored by audio alone"))
+            notes.append(
+                Note(WarningCode.NO_TRANSCRIPT, "no transcript and no speech recognition: scored by audio alone")
+            )
             return turns, None
         short = None if language is None else language.split("-")[0].lower()
         if short is not None and short not in self.asr.languages:
@@ -141,9 +144,7 @@ class Preparer:
         notes += _about_engine(self.asr, language)
         return heard, self.asr.name
 
-    def _transcribe(
-        self, recording: Recording, turns: tuple[Turn, ...], language: str | None
-    ) -> tuple[Turn, ...]:
+    def _transcribe(self, recording: Recording, turns: tuple[Turn, ...], language: str | None) -> tuple[Turn, ...]:
         assert self.asr is not None
         waveform = recording.waveform
         written: dict[int, str] = {}
@@ -206,17 +207,7 @@ def _speech_of(turns: Sequence[Turn], channels: Mapping[int, Role], count: int) 
             if channel is None or channel >= count:
                 channel = next((c for c, role in channels.items() if role == turn.role), 0)
             spans[channel].append(Span(turn.start_s, turn.end_s))
-    return tuple(_merged(channel) for channel in spans)
-
-
-def _merged(spans: list[Span]) -> tuple[Span, ...]:
-    merged: list[Span] = []
-    for span in sorted(spans, key=lambda span: span.start_s):
-        if merged and span.start_s <= merged[-1].end_s:
-            merged[-1] = Span(merged[-1].start_s, max(span.end_s, merged[-1].end_s))
-        else:
-            merged.append(span)
-    return tuple(merged)
+    return tuple(joined(channel) for channel in spans)
 
 
 def _with_roles(turns: Sequence[Turn], channels: Mapping[int, Role]) -> tuple[Turn, ...]:

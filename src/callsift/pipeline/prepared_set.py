@@ -17,9 +17,7 @@ SCHEMA_VERSION = 1
 _FILE = "front_end.json"
 
 
-def write_prepared(
-    folder: Path, prepared: Iterable[PreparedCall], front_end: FrontEnd, asr: str
-) -> int:
+def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: FrontEnd, asr: str) -> int:
     """Write the set when all calls are through and say how many; `asr`: the engine that was offered.
 
     The manifest comes last: a folder with one is whole.

@@ -22,7 +22,8 @@ from callsift.audio.features import (
 )
 from callsift.config import FrontEnd, LogMel
 from callsift.errors import WarningCode
-from callsift.speech.rounds import kept_spans
+from callsift.speech.cutting import kept_spans
+from callsift.speech.spans import total_s, within
 from callsift.speech.vad import detect_speech
 from callsift.text.format import format_turns, template_for
 from callsift.text.tokens import TextTokens
@@ -79,9 +80,7 @@ class StreamMaker:
             return [None] * len(prepared.segments)
         heard = CallAudio(self.front_end, prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared))
         spans = [
-            Span(segment.start_s, segment.end_s)
-            if segment.start_s is not None and segment.end_s is not None
-            else None
+            Span(segment.start_s, segment.end_s) if segment.start_s is not None and segment.end_s is not None else None
             for segment in prepared.segments
         ]
         return [None if span is None else heard.cut(span) for span in spans]
@@ -198,11 +197,8 @@ def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]
     """Seconds of speech of each role inside a segment."""
     if segment.start_s is None or segment.end_s is None:
         return {}
-    seconds: dict[str, float] = {}
-    for role, spans in role_spans(prepared).items():
-        inside = (min(s.end_s, segment.end_s) - max(s.start_s, segment.start_s) for s in spans)
-        seconds[role] = float(sum(max(0.0, overlap) for overlap in inside))
-    return seconds
+    start_s, end_s = segment.start_s, segment.end_s
+    return {role: total_s(within(spans, start_s, end_s)) for role, spans in role_spans(prepared).items()}
 
 
 def segment_text(segment: Segment) -> str:

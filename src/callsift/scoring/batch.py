@@ -40,8 +40,7 @@ def score_all(spec: ScorerSpec, scorer: Scorer, calls: Sequence[Call], workers: 
     threads = max(1, (os.cpu_count() or 1) // workers)
     spec = ScorerSpec(spec.bundle, spec.asr, threads)
     survivors: list[Call] = []
-    for result in _pooled(spec, calls, workers, lost=survivors.append):
-        yield result
+    yield from _pooled(spec, calls, workers, lost=survivors.append)
     for call in survivors:
         again = list(_pooled(spec, [call], 1, lost=lambda _: None))
         yield again[0] if again else _crashed(scorer, call)
@@ -60,9 +59,7 @@ def _score(call: Call) -> CallScore:
     return _worker.score(call)
 
 
-def _pooled(
-    spec: ScorerSpec, calls: Sequence[Call], workers: int, lost: Callable[[Call], None]
-) -> Iterator[CallScore]:
+def _pooled(spec: ScorerSpec, calls: Sequence[Call], workers: int, lost: Callable[[Call], None]) -> Iterator[CallScore]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(spec,)) as pool:
         waiting: dict[Future[CallScore], Call] = {pool.submit(_score, call): call for call in calls}

@@ -32,12 +32,10 @@ class OnnxRuntime:
         self._call = session(bundle.graphs.call)
         self._outputs = [output.name for output in self._call.get_outputs()]
         shapes = {given.name: given.shape for given in self._fusion.get_inputs()}
-        self.widths = {stream: int(shapes[f"{stream}_states"][-1]) for stream in self._encoders}
+        self.widths: Mapping[str, int] = {stream: int(shapes[f"{stream}_states"][-1]) for stream in self._encoders}
 
     def encode(self, stream: str, values: FloatArray | IntArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
-        states, states_mask = self._encoders[stream].run(
-            ["states", "states_mask"], {"values": values, "mask": mask}
-        )
+        states, states_mask = self._encoders[stream].run(["states", "states_mask"], {"values": values, "mask": mask})
         return states, states_mask
 
     def fuse(self, streams: Mapping[str, tuple[FloatArray, BoolArray, BoolArray]]) -> FloatArray:
@@ -49,9 +47,7 @@ class OnnxRuntime:
 
     def call(self, vectors: FloatArray, mask: BoolArray) -> dict[str, FloatArray]:
         found = self._call.run(self._outputs, {"vectors": vectors, "mask": mask})
-        return {
-            name.removeprefix("logits_"): logits for name, logits in zip(self._outputs, found, strict=True)
-        }
+        return {name.removeprefix("logits_"): logits for name, logits in zip(self._outputs, found, strict=True)}
 
 
 def _open(path: Path, options: ort.SessionOptions, providers: list[str]) -> ort.InferenceSession:

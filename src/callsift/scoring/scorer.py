@@ -1,6 +1,6 @@
 """Scorer: a call in, a CallScore out. The path of `callsift score` for one call, in one place.
 
-    Call ──pipeline.prepare──▶ PreparedCall ──pipeline.inputs──▶ streams ──evidence──▶ verdict ──▶ CallScore
+Call ──pipeline.prepare──▶ PreparedCall ──pipeline.inputs──▶ streams ──evidence──▶ verdict ──▶ CallScore
 """
 
 from __future__ import annotations

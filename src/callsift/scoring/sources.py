@@ -82,7 +82,7 @@ def _expand(given: str) -> list[Path]:
     path = Path(given)
     if path.exists() or path.is_symlink():
         return [path]
-    found = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []
+    found = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []  # noqa: PTH207 - absolute patterns too
     if not found:
         raise UsageError(f"'{given}' does not exist")
     return [Path(name) for name in found]

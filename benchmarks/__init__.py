@@ -1,0 +1,1 @@
+"""Experiments and timings: scripts with results written to docs/, not tests."""

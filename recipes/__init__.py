@@ -1,0 +1,1 @@
+"""Recipes for the demonstration calls and the practice dialogues; for developers, not in the wheel."""
