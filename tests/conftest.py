@@ -1,0 +1,30 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The machine is shared: a slow example is no error. Derandomised: a red test is red again.
+settings.register_profile("callsift", deadline=None, derandomize=True)
+settings.load_profile("callsift")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The real data; without it the test is skipped."""
+    folder = Path(os.environ.get("CALLSIFT_DATA") or ROOT / "../shared/data").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"needs the real data: {folder} does not exist (CALLSIFT_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The shipped sample calls."""
+    return ROOT / "src/callsift/data/demo"
