@@ -76,9 +76,7 @@ def channels(folder: Path) -> Iterator[Channel]:
         for number, speaker in enumerate(SPEAKERS):
             spoken = [Span(word["start"], word["end"]) for word in words if word["speaker"] == speaker]
             sides = waveform.samples[number], waveform.samples[1 - number]
-            yield Channel(
-                f"{path.stem}.{speaker}", *sides, waveform.rate_hz, frame_mask(spoken, frames, JOIN_GAP_S)
-            )
+            yield Channel(f"{path.stem}.{speaker}", *sides, waveform.rate_hz, frame_mask(spoken, frames, JOIN_GAP_S))
 
 
 def frame_mask(spans: Sequence[Span], frames: int, join_gap_s: float = 0.0) -> BoolArray:
@@ -123,9 +121,7 @@ def main() -> int:
     """Print the tables."""
     folder = data_folder()
     if not folder.is_dir():
-        print(
-            f"{folder} is not there: set CALLSIFT_DATA to the folder with the public data.", file=sys.stderr
-        )
+        print(f"{folder} is not there: set CALLSIFT_DATA to the folder with the public data.", file=sys.stderr)
         return 2
     sides = list(channels(folder))
     print(f"{'':18} {'F1':>6} {'miss':>6} {'false alarm':>12}")

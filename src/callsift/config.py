@@ -37,7 +37,7 @@ class LogMel(Settings):
     """Lower edge of the lowest band."""
     high_hz: float = Field(3800.0, gt=0)
     """Upper edge of the highest band; below half of `encoder_rate_hz`."""
-    floor: float = Field(1e-7, gt=0)
+    floor: float = Field(1e-8, gt=0)
     """Power below this is raised to it before the logarithm."""
 
 
@@ -72,7 +72,7 @@ class FrontEnd(Settings):
     """Version of these settings and of the code behind them."""
     channels: Literal["mix", "customer", "both"] = "mix"
     """What the audio encoder hears: both sides summed, the customer alone, or both side by side."""
-    segmenting: Literal["round", "pack"] = "pack"
+    segmenting: Literal["round", "pack"] = "round"
     """One segment per round of agent + customer, or as many rounds as fit."""
     max_segment_s: float = Field(40.0, ge=2.0, le=600.0)
     """Longest segment."""

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_RESIDUAL_GAIN = 0.2
+_SCORE_STD = 0.02
+
 
 def sinusoidal_positions(length: int, width: int, device: torch.device | None = None) -> Tensor:
     """Sine and cosine position codes, without parameters and for any length.
@@ -28,6 +31,23 @@ def sinusoidal_positions(length: int, width: int, device: torch.device | None = 
     return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
 
 
+class SharedDropout(nn.Module):
+    """Dropout whose mask is drawn once for all positions of a segment.
+
+    A mean over many states averages ordinary dropout away; this reaches it, and costs next to nothing.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(N, L, D) → (N, L, D)."""
+        if not self.training or self.probability == 0.0:
+            return states
+        return states * F.dropout(states.new_ones(states.shape[0], 1, states.shape[2]), self.probability)
+
+
 class Attention(nn.Module):
     """Multi-head attention of queries over masked keys."""
 
@@ -37,38 +57,49 @@ class Attention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of heads {heads}; choose one that is.")
         self.heads = heads
         self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
         self.out = nn.Linear(width, width)
-        for weight in (self.query.weight, *self.key_value.weight.chunk(2), self.out.weight):
-            nn.init.xavier_uniform_(weight.data)
+        for layer in (self.query, self.key, self.value, self.out):
+            nn.init.xavier_uniform_(layer.weight)
+        self.out.weight.data.mul_(_RESIDUAL_GAIN)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """queries (N, L, D), keys (N, M, D), mask (N, M) bool of the keys → (N, L, D).
 
-        Rows without a real key give zeros.
+        A row without any real key attends to all of them: finite, and for the caller to discard.
         """
-        some = mask.any(dim=1)[:, None, None]  # (N, 1, 1)
-        attended = mask[:, None, None, :] | ~some[:, None]  # (N, 1, 1, M)
-        key, value = self.key_value(keys).chunk(2, dim=-1)
+        attended = (mask | ~mask.any(dim=1, keepdim=True))[:, None, None]  # (N, 1, 1, M)
         mixed = F.scaled_dot_product_attention(
-            self._split(self.query(queries)), self._split(key), self._split(value), attn_mask=attended
+            self._split(self.query(queries)),
+            self._split(self.key(keys)),
+            self._split(self.value(keys)),
+            attn_mask=attended,
         )  # (N, heads, L, D / heads)
         result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # (N, L, D)
-        return result * some
+        return result
 
     def _split(self, states: Tensor) -> Tensor:
         """(N, L, D) → (N, heads, L, D / heads)."""
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-class FeedForward(nn.Sequential):
-    """D → `feed_forward` → D with GELU. (N, L, D) → (N, L, D)."""
+class FeedForward(nn.Module):
+    """D → `feed_forward` → D with GELU."""
 
     def __init__(self, width: int, feed_forward: int, dropout: float) -> None:
-        super().__init__(
-            nn.Linear(width, feed_forward), nn.GELU(), nn.Dropout(dropout), nn.Linear(feed_forward, width)
-        )
+        super().__init__()
+        self.into = nn.Linear(width, feed_forward)
+        self.dropout = SharedDropout(dropout)
+        self.out = nn.Linear(feed_forward, width)
+        self.out.weight.data.mul_(_RESIDUAL_GAIN)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(N, L, D) → (N, L, D)."""
+        result: Tensor = self.out(self.dropout(F.gelu(self.into(states))))
+        return result
 
 
 class TransformerLayer(nn.Module):
@@ -80,13 +111,19 @@ class TransformerLayer(nn.Module):
         self.attention = Attention(width, heads)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, feed_forward, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states (N, L, D), mask (N, L) bool → (N, L, D); masked states are never attended."""
         normed = self.attention_norm(states)
         states = states + self.dropout(self.attention(normed, normed, mask))
-        return states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
+        changed: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(states)))
+        return states + changed
+
+
+def transformer_layers(count: int, width: int, heads: int, feed_forward: int, dropout: float) -> nn.ModuleList:
+    """`count` layers, each with weights of its own, for the caller to chain."""
+    return nn.ModuleList(TransformerLayer(width, heads, feed_forward, dropout) for _ in range(count))
 
 
 class CrossModalLayer(nn.Module):
@@ -101,12 +138,13 @@ class CrossModalLayer(nn.Module):
         self.query_norm = nn.LayerNorm(width)
         self.key_norm = nn.LayerNorm(width)
         self.cross = Attention(width, heads)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout)
         self.own = TransformerLayer(width, heads, feed_forward, dropout)
 
     def forward(self, queries: Tensor, query_mask: Tensor, keys: Tensor, key_mask: Tensor) -> Tensor:
         """queries (N, L, D) with mask (N, L), keys (N, M, D) with mask (N, M) → (N, L, D)."""
         crossed = self.cross(self.query_norm(queries), self.key_norm(keys), key_mask)
+        crossed = crossed * key_mask.any(dim=1)[:, None, None]  # nothing to hear adds nothing
         result: Tensor = self.own(queries + self.dropout(crossed), query_mask)
         return result
 
@@ -114,7 +152,7 @@ class CrossModalLayer(nn.Module):
 class AttentionPool(nn.Module):
     """Weighted mean over the real states; each head weighs its own share of the width.
 
-    The scores start at zero, so an untrained pool is the plain masked mean.
+    The scores start near zero, so an untrained pool is about the plain masked mean.
     """
 
     def __init__(self, width: int, heads: int = 1) -> None:
@@ -122,13 +160,15 @@ class AttentionPool(nn.Module):
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}; choose one that is.")
         self.heads = heads
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.score = nn.Linear(width, heads, bias=False)
-        nn.init.zeros_(self.score.weight)
+        nn.init.normal_(self.score.weight, std=_SCORE_STD)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states (N, L, D) finite, mask (N, L) bool → (N, D); zeros where nothing is real."""
         some = mask.any(dim=1)[:, None]  # (N, 1)
-        scores = self.score(states).masked_fill(~(mask | ~some)[..., None], float("-inf"))
+        scores = self.score(self.norm(states)).masked_fill(~(mask | ~some)[..., None], float("-inf"))
         weights = scores.softmax(dim=1)  # (N, L, heads)
-        pooled = (weights[..., None] * states.unflatten(-1, (self.heads, -1))).sum(dim=1)  # (N, heads, D / heads)
-        return pooled.flatten(1) * some
+        shares = states.reshape(*states.shape[:2], self.heads, -1)  # (N, L, heads, D / heads)
+        pooled: Tensor = (weights[..., None] * shares).sum(dim=1).flatten(1)  # (N, D)
+        return pooled * some

@@ -37,6 +37,7 @@ class BiGru(nn.Module):
         self.ahead = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.back = nn.ModuleList(nn.GRU(size, hidden, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(dropout)
+        self.skip = nn.Linear(width, 2 * hidden, bias=False)
         self.norm = nn.LayerNorm(2 * hidden)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> ContextOutput:
@@ -45,6 +46,7 @@ class BiGru(nn.Module):
         steps = torch.arange(mask.shape[1], device=mask.device)  # (S,)
         flipped = torch.where(mask, lengths[:, None] - 1 - steps, steps)  # (B, S), its own inverse
         states = vectors.masked_fill(~mask[..., None], 0.0)
+        skip = self.skip(states.sum(dim=1)) / lengths.clamp(min=1)[:, None]
         ahead = back = states
         for forward, backward in zip(self.ahead, self.back, strict=True):
             ahead, _ = forward(states)  # (B, S, H)
@@ -55,7 +57,7 @@ class BiGru(nn.Module):
         final = torch.cat([_reorder(ahead, last), back[:, :1]], dim=2)[:, 0]  # (B, 2H)
         total = states.masked_fill(~mask[..., None], 0.0).sum(dim=1)
         mean = total / lengths.clamp(min=1)[:, None]
-        return ContextOutput(segments=states, call=self.norm(final + mean))
+        return ContextOutput(segments=states, call=self.norm(final + mean + skip))
 
 
 def _reorder(states: Tensor, index: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from callsift.network.attention import TransformerLayer, sinusoidal_positions
+from callsift.network.attention import SharedDropout, sinusoidal_positions, transformer_layers
 
-_CONVOLUTIONS = ((5, 4), (3, 2))  # kernel and stride of the audio stem: 8 frames of 10 ms become one state
-_EMBEDDING_STD = 0.1
-_POSITION_SCALE = 0.1
+_PATCHES = (4, 2)  # the audio stem: 4 frames, then 2 such patches, 8 frames of 10 ms, become one state
+_EMBEDDING_STD = 0.005
+_POSITION_SCALE = 0.01
 
 
 @runtime_checkable
@@ -45,15 +45,17 @@ class StreamEncoder(Protocol):
 
 
 class TinyAudioEncoder(nn.Module):
-    """Log-mel frames (10 ms) → one state per 80 ms: a masked convolution stem and Transformer layers.
+    """Log-mel frames (10 ms) → one state per 80 ms: a masked patch stem (convolutions whose
+    stride is their kernel) and Transformer layers.
 
     The frames should be centred and scaled to about unit size; loudness is kept, since there is no norm
-    before the first convolution.
+    before the first projection.
     """
 
     def __init__(
         self,
         features: int,
+        *,
         width: int = 64,
         layers: int = 1,
         heads: int = 4,
@@ -63,27 +65,23 @@ class TinyAudioEncoder(nn.Module):
         super().__init__()
         self.features = features
         self.width = width
-        sizes = [features] + [width] * len(_CONVOLUTIONS)
-        self.stem = nn.ModuleList(
-            nn.Conv1d(size, width, kernel, stride, padding=kernel // 2)
-            for size, (kernel, stride) in zip(sizes, _CONVOLUTIONS, strict=False)
-        )
-        self.stem_norms = nn.ModuleList(nn.LayerNorm(width) for _ in _CONVOLUTIONS)
+        sizes = (features, width)
+        self.stem = nn.ModuleList(nn.Linear(size * patch, width) for size, patch in zip(sizes, _PATCHES, strict=True))
+        self.stem_norms = nn.ModuleList(nn.LayerNorm(width) for _ in _PATCHES)
         self.position_scale = nn.Parameter(torch.tensor(_POSITION_SCALE))
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(TransformerLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+        self.dropout = SharedDropout(dropout)
+        self.layers = transformer_layers(layers, width, heads, feed_forward, dropout)
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """values (N, F, M) float32, mask (N, F) bool → states (N, ⌈F/8⌉, D), mask (N, ⌈F/8⌉).
 
-        Masked frames count as zeros before every convolution, as the zeros beyond the end do.
+        Masked frames count as zeros in every patch, as what is beyond the end does.
         """
         states = values
-        for convolution, norm, (_, stride) in zip(self.stem, self.stem_norms, _CONVOLUTIONS, strict=True):
-            states = states.masked_fill(~mask[..., None], 0.0)
-            states = convolution(states.transpose(1, 2)).transpose(1, 2)  # (N, ⌈F/stride⌉, D)
-            states = F.gelu(norm(states))
-            mask = mask[:, ::stride]
+        for project, norm, patch in zip(self.stem, self.stem_norms, _PATCHES, strict=True):
+            states = _patches(states.masked_fill(~mask[..., None], 0.0), patch)  # (N, ⌈F/patch⌉, patch · M)
+            mask = _patches(mask[..., None], patch).any(dim=2)  # (N, ⌈F/patch⌉)
+            states = F.gelu(norm(project(states)))  # (N, ⌈F/patch⌉, D)
         positions = sinusoidal_positions(states.shape[1], self.width, states.device)
         states = self.dropout(states + self.position_scale * positions)
         for layer in self.layers:
@@ -93,6 +91,12 @@ class TinyAudioEncoder(nn.Module):
     def example(self, segments: int, length: int) -> Tensor:
         """(segments, length, M) float32."""
         return torch.zeros(segments, length, self.features)
+
+
+def _patches(states: Tensor, patch: int) -> Tensor:
+    """(N, L, D) → (N, ⌈L/patch⌉, patch · D): neighbours side by side, zeros after the end."""
+    padded = F.pad(states, (0, 0, 0, -states.shape[1] % patch))
+    return padded.reshape(states.shape[0], -1, patch * states.shape[2])
 
 
 class HashedTextEncoder(nn.Module):
@@ -108,6 +112,7 @@ class HashedTextEncoder(nn.Module):
         self,
         buckets: int = 8192,
         features_per_token: int = 8,
+        *,
         embedding_width: int = 40,
         width: int = 64,
         layers: int = 1,
@@ -123,10 +128,11 @@ class HashedTextEncoder(nn.Module):
         self.embedding = nn.Embedding(buckets, embedding_width, padding_idx=0)
         nn.init.normal_(self.embedding.weight, std=_EMBEDDING_STD)
         nn.init.zeros_(self.embedding.weight[0].data)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout)
         self.project = nn.Linear(embedding_width, width)
+        nn.init.zeros_(self.project.bias)
         self.position_scale = nn.Parameter(torch.tensor(_POSITION_SCALE))
-        self.layers = nn.ModuleList(TransformerLayer(width, heads, feed_forward, dropout) for _ in range(layers))
+        self.layers = transformer_layers(layers, width, heads, feed_forward, dropout)
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """ids (N, T, G) int64 in [0, buckets), mask (N, T) bool → states (N, T, D), mask (N, T)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ class CallBatch:
     """B calls. N counts the real segments only, in row-major order: call 0's first, then call 1's, …"""
 
     streams: Mapping[str, tuple[Tensor, Tensor, Tensor]]
-    """stream → values (N, L, ...), mask (N, L) bool, present (N,) bool. A stream left out is absent everywhere."""
+    """stream → values (N, L, ...), mask (N, L) bool, present (N,) bool. A stream left out is absent."""
     segments_mask: Tensor
     """(B, S) bool, the real segments first in each row; N = its sum."""
 
@@ -92,14 +94,14 @@ class CallNetwork(nn.Module):
         for name in self.streams:
             if name in batch.streams:
                 present[name] = batch.streams[name][2]
-                if present[name].shape[0] != segments:
+                if len(present[name]) != segments:
                     raise ValueError(
-                        f"Stream '{name}' has {present[name].shape[0]} segments, segments_mask has {segments}."
+                        f"Stream '{name}' has {len(present[name])} segments, segments_mask has {segments}."
                     )
         if self.training and self.modality_dropout > 0.0:
             present = drop_modalities(present, batch.segments_mask, self.modality_dropout)
         return {
-            name: StreamStates(*self.encode(name, *batch.streams[name][:2]), present[name]) for name in present
+            name: StreamStates(*self.encode(name, *batch.streams[name][:2]), there) for name, there in present.items()
         }
 
 
@@ -119,8 +121,9 @@ def drop_modalities(present: Mapping[str, Tensor], mask: Tensor, probability: fl
         return dict(present)
     calls = mask.nonzero()[:, 0]  # (N,), the call of each segment
     given = torch.stack(list(present.values()), dim=1)  # (N, streams)
-    owned = given.new_zeros(mask.shape[0], given.shape[1]).index_put((calls,), given, accumulate=True)
-    drawn = torch.rand(owned.shape, device=mask.device).masked_fill(~owned, -1.0).argmax(dim=1)  # (B,)
+    chances = torch.rand(mask.shape[0], given.shape[1], device=mask.device)  # (B, streams)
+    owned = torch.zeros_like(chances).index_add(0, calls, given.to(chances.dtype)) > 0
+    drawn = chances.masked_fill(~owned, -1.0).argmax(dim=1)  # (B,)
     struck = torch.rand(mask.shape[0], device=mask.device) < probability  # (B,)
     spare = given.sum(dim=1) > 1  # (N,)
     kept = {}
@@ -158,8 +161,21 @@ def build_network(
 
     `classes`: task → K. `streams`: "text", "audio" or both. `hidden`: H, half of the call vector's width.
     """
-    size = {"heads": heads, "feed_forward": feed_forward}
-    encoders: dict[str, nn.Module] = {}
-    for name in streams:
-        ...
-    raise NotImplementedError
+    size: dict[str, Any] = {"width": width, "heads": heads, "feed_forward": feed_forward}
+    size["dropout"] = dropout
+    shape: dict[str, Any] = {"layers": encoder_layers, **size}
+    text = partial(HashedTextEncoder, embedding_width=embedding_width, token_dropout=token_dropout)
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "text": lambda: text(text_buckets, text_features_per_token, **shape),
+        "audio": lambda: TinyAudioEncoder(audio_features, **shape),
+    }
+    if not streams or set(streams) - set(makers):
+        raise ValueError(f"Streams {list(streams)} can't be built; choose among {', '.join(makers)}.")
+    fusion = MsmtFn(
+        dict.fromkeys(streams, width), cross_layers=cross_layers, text_layers=text_layers,
+        bottleneck_layers=bottleneck_layers, tokens=tokens, readout=readout, shared_weights=shared_weights, **size,
+    )  # fmt: skip
+    context = BiGru(width, hidden, context_layers, dropout)
+    task_heads = TaskHeads(context.width, classes, head_dropout)
+    encoders = {name: makers[name]() for name in streams}
+    return CallNetwork(encoders, fusion, context, task_heads, modality_dropout)

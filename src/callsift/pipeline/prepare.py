@@ -153,6 +153,8 @@ class Preparer:
             spans = [Span(turns[at].start_s or 0.0, turns[at].end_s or 0.0) for at in mine]
             try:
                 found = self.asr.transcribe(waveform.samples[channel], waveform.rate_hz, spans, language)
+            except RecordingError:
+                raise
             except Exception as error:
                 raise RecordingError(
                     ErrorCode.ASR_FAILED,

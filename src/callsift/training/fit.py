@@ -64,7 +64,10 @@ def fit(
     optimizer = torch.optim.AdamW(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    best_file, last_file = folder / "checkpoints/best/network.safetensors", folder / "checkpoints/last/state.safetensors"
+    best_file, last_file = (
+        folder / "checkpoints/best/network.safetensors",
+        folder / "checkpoints/last/state.safetensors",
+    )
     torch.manual_seed(config.seed)
     history: list[dict[str, float]] = []
     if resume and last_file.is_file():
@@ -125,7 +128,9 @@ def _one_epoch(
     groups = [batches[at : at + config.accumulate] for at in range(0, len(batches), config.accumulate)]
     total = 0.0
     for number, group in enumerate(groups):
-        rate = config.learning_rate * _schedule(epoch * len(groups) + number, config.epochs * len(groups), config.warmup)
+        rate = config.learning_rate * _schedule(
+            epoch * len(groups) + number, config.epochs * len(groups), config.warmup
+        )
         for settings in optimizer.param_groups:
             settings["lr"] = rate
         calls = sum(len(batch) for batch in group)
@@ -134,7 +139,7 @@ def _one_epoch(
             examples = [train[at] for at in batch]
             logits = network(collate(examples, network.streams))
             loss = multi_task_loss(logits, collate_labels(examples), reduction="none").sum() / calls
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item() * calls
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()

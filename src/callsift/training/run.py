@@ -1,7 +1,7 @@
 """A run: the folder that holds one training, from data to weights, figures and everything to repeat it.
 
-    config.yaml  environment.json  data.json  log.jsonl  result.json
-    checkpoints/{best,last}/  predictions/{val,test}.csv  tokenizer.json
+config.yaml  environment.json  data.json  log.jsonl  result.json
+checkpoints/{best,last}/  predictions/{val,test}.csv  tokenizer.json
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from callsift.training.torch_runtime import TorchRuntime
 from numpy.typing import NDArray
 
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import Manifest, read_manifest
 from callsift.data.splits import check_groups, hold_out, label_key
 from callsift.decision import Calibration, decide
-from callsift.errors import CallsiftError, DataError, RecordingError
+from callsift.errors import ConfigError, DataError, RecordingError
 from callsift.evaluation.calibration import fit_temperatures
 from callsift.evaluation.tasks import figures_by_task
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
@@ -37,7 +38,6 @@ from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.training.batches import Example
 from callsift.training.checkpoint import load_weights
 from callsift.training.fit import Fitted, Logits, fit, predict
-from callsift.training.torch_runtime import TorchRuntime
 from callsift.types import Call, ModelInfo
 
 SPLITS = ("train", "val", "test")
@@ -57,11 +57,11 @@ def make_network(config: TrainConfig, scheme: LabelScheme) -> CallNetwork:
     """The network of a configuration. The one place where settings meet the network's arguments.
 
     Raises:
-        CallsiftError: settings that the tiny encoders can't take.
+        ConfigError: settings that the tiny encoders can't take.
     """
     front_end = config.front_end
     if front_end.tokens is None or front_end.input != "logmel":
-        raise CallsiftError(
+        raise ConfigError(
             f"the tiny encoders take hashed tokens and log-mel; front_end.tokens is {front_end.tokens} and "
             f"front_end.input '{front_end.input}'"
         )
@@ -90,12 +90,12 @@ def split_calls(manifest: Manifest, config: TrainConfig) -> dict[str, list[Call]
                 f"split '{name}' is not one of {', '.join(SPLITS)}", manifest.path, manifest.lines[call.call_id]
             )
         parts[name].append(call)
+    check_groups(parts)
     if len(parts["train"]) < 2:
         raise DataError(
             f"{len(parts['train'])} labelled calls to train on; a 'label' on every call to learn from is needed",
             manifest.path,
         )
-    check_groups(parts)
     if not parts["val"]:
         calls = parts["train"]
         kept, held_out = hold_out(calls, config.fit.validation, config.fit.seed)
@@ -176,9 +176,7 @@ def _begin(
         "manifest": str(manifest.resolve()),
         "sha256": sha256_of_file(manifest),
         "splits": {name: [call.call_id for call in calls] for name, calls in parts.items()},
-        "labels": {
-            name: dict(Counter(label_key(call.label) for call in calls)) for name, calls in parts.items()
-        },
+        "labels": {name: dict(Counter(label_key(call.label) for call in calls)) for name, calls in parts.items()},
     }
     if (folder / "config.yaml").exists():
         if not resume:
@@ -261,9 +259,7 @@ def class_balance(scheme: LabelScheme, examples: Sequence[Example]) -> dict[str,
     return {grade: float(shares @ by_class[:, at]) for at, grade in enumerate(scheme.grades)}
 
 
-def _write_predictions(
-    path: Path, scheme: LabelScheme, examples: Sequence[Example], logits: Logits, seed: int
-) -> None:
+def _write_predictions(path: Path, scheme: LabelScheme, examples: Sequence[Example], logits: Logits, seed: int) -> None:
     columns = [f"logit_{task}_{name}" for task, classes in scheme.tasks.items() for name in classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

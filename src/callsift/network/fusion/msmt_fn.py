@@ -1,9 +1,9 @@
 """MSMT-FN's fusion: complementary channel, text channel, bottleneck tokens (the paper's eqs 1 and 3–5).
 
-Text is the backbone stream T. The complementary channel T_m is text that has attended to audio through chained
-cross-modal layers (eq. 1); the text channel is text that has attended to itself. In each bottleneck layer
-[T ‖ Z] and [T_m ‖ Z] go through Transformer layers of their own, the n tokens Z being attended like any state;
-both streams are updated, and the next Z is the mean of its two updated copies (eqs 3–5).
+Text is the backbone stream T. The complementary channel T_m is text that has attended to audio through
+chained cross-modal layers (eq. 1); the text channel is text that has attended to itself. In each bottleneck
+layer [T ‖ Z] and [T_m ‖ Z] go through Transformer layers of their own, the n tokens Z being attended like any
+state; both streams are updated, and the next Z is the mean of its two updated copies (eqs 3–5).
 
 The segment vector is a masked attention pooling over [T ‖ T_m ‖ Z]. Z is pooled too because after the last
 layer nothing else reads it: without it the last Z, and so part of what each stream says to the other, would
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from callsift.network.attention import AttentionPool, CrossModalLayer, TransformerLayer
+from callsift.network.attention import AttentionPool, CrossModalLayer, transformer_layers
 from callsift.network.fusion import FusionOutput, StreamStates
 from callsift.network.fusion.streams import AbsentStream, StreamProjection
 
@@ -65,15 +65,13 @@ class MsmtFn(nn.Module):
         self.readout = readout
         self.backbone = "text" if "text" in widths else "audio"
         self.partner = "audio" if self.backbone == "text" else "text"
-        self.streams = nn.ModuleDict({name: StreamProjection(widths[name], width, dropout) for name in widths})
+        self.streams = nn.ModuleDict({name: StreamProjection(size, width, dropout) for name, size in widths.items()})
         self.no_partner = None if self.partner in widths else AbsentStream(width)
         size = (width, heads, feed_forward, dropout)
         self.cross = nn.ModuleList(CrossModalLayer(*size) for _ in range(cross_layers))
-        self.own = nn.ModuleList(TransformerLayer(*size) for _ in range(text_layers))
-        self.bottleneck = nn.ModuleList(TransformerLayer(*size) for _ in range(bottleneck_layers))
-        self.cross_bottleneck = (
-            None if shared_weights else nn.ModuleList(TransformerLayer(*size) for _ in range(bottleneck_layers))
-        )
+        self.own = transformer_layers(text_layers, *size)
+        self.bottleneck = transformer_layers(bottleneck_layers, *size)
+        self.cross_bottleneck = None if shared_weights else transformer_layers(bottleneck_layers, *size)
         self.tokens = nn.Parameter(torch.randn(tokens, width)) if bottleneck_layers else None
         self.norm = nn.LayerNorm(width)
         self.pool = AttentionPool(width, heads)
@@ -92,7 +90,7 @@ class MsmtFn(nn.Module):
         seen = mask.new_ones(segments, tokens.shape[1])
         parts = [own, crossed, tokens] if self.readout == "both" else [own, tokens]
         masks = [mask, mask, seen] if self.readout == "both" else [mask, seen]
-        vector = self.pool(self.norm(torch.cat(parts, dim=1)), torch.cat(masks, dim=1))
+        vector = self.norm(self.pool(torch.cat(parts, dim=1), torch.cat(masks, dim=1)))
         return FusionOutput(vector=vector, aux={})
 
     def _exchange(self, own: Tensor, crossed: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,9 +107,7 @@ class MsmtFn(nn.Module):
             tokens = (own_all[:, length:] + crossed_all[:, length:]) / 2
         return own, crossed, tokens
 
-    def _project(
-        self, name: str, streams: Mapping[str, StreamStates], segments: int
-    ) -> tuple[Tensor, Tensor]:
+    def _project(self, name: str, streams: Mapping[str, StreamStates], segments: int) -> tuple[Tensor, Tensor]:
         """A stream at the fusion's width with its mask; the learned embedding where it is not given."""
         if name not in self.streams:
             assert self.no_partner is not None
@@ -132,16 +128,14 @@ def _segments(streams: Mapping[str, StreamStates]) -> int:
     return next(iter(streams.values())).mask.shape[0]
 
 
-def _check(
-    widths: Mapping[str, int], cross_layers: int, bottleneck_layers: int, tokens: int, readout: str
-) -> None:
+def _check(widths: Mapping[str, int], cross_layers: int, bottleneck_layers: int, tokens: int, readout: str) -> None:
     """Refuse what would leave a stream or a part of the network without effect."""
     if not widths or set(widths) - set(STREAMS):
         raise ValueError(f"Streams {sorted(widths)} can't be fused; MSMT-FN knows {', '.join(STREAMS)}.")
     if readout not in READOUTS:
         raise ValueError(f"Readout '{readout}' is unknown; choose one of {', '.join(READOUTS)}.")
     if cross_layers < 1:
-        raise ValueError(f"cross_layers is {cross_layers}; at least 1 is needed for audio to reach the output.")
+        raise ValueError(f"cross_layers is {cross_layers}; the audio needs at least 1 to be heard.")
     if bottleneck_layers and tokens < 1:
         raise ValueError(f"tokens is {tokens} with {bottleneck_layers} bottleneck layers; use at least 1.")
     if readout == "text" and not bottleneck_layers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from callsift.network.attention import SharedDropout
 from callsift.network.fusion import StreamStates
 
 
@@ -22,22 +23,22 @@ class AbsentStream(nn.Module):
 
 
 class StreamProjection(nn.Module):
-    """Norm and projection of a stream's states; an absent stream has the learned embedding as its only state."""
+    """Norm and projection of a stream's states; an absent stream has one learned state instead."""
 
     def __init__(self, stream_width: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(stream_width)
         self.project = nn.Linear(stream_width, width)
-        self.dropout = nn.Dropout(dropout)
+        nn.init.zeros_(self.project.bias)
+        self.dropout = SharedDropout(dropout)
         self.absent = AbsentStream(width)
 
     def forward(self, stream: StreamStates) -> tuple[Tensor, Tensor]:
-        """(N, L, D_s), (N, L), (N,) → states (N, L, D) and mask (N, L), at least one state of each row real."""
+        """(N, L, D_s), (N, L), (N,) → states (N, L, D), mask (N, L) with at least one True in each row."""
         states, mask, present = stream
         present = present & mask.any(dim=1)  # (N,)
         real = mask & present[:, None]
         states = states.masked_fill(~real[..., None], 0.0)  # whatever was there, NaN included, ends here
-        states = self.dropout(self.project(self.norm(states)))  # (N, L, D)
+        states = self.dropout(self.project(states))  # (N, L, D)
         states = torch.where(present[:, None, None], states, self.absent.embedding)
         first = torch.arange(mask.shape[1], device=mask.device) == 0  # (L,)
         return states, real | (first & ~present[:, None])

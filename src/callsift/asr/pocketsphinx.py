@@ -1,0 +1,110 @@
+"""The built-in English fallback: CMU PocketSphinx, whose wheel carries its model. Offline and light, but poor on
+spontaneous telephone speech; any better engine or transcript should be preferred.
+
+The search is narrowed so that a call is decoded about ten times faster than it lasts, on one core: one pass
+(no flat lexicon search), the two best of each codebook's Gaussians, at most 3000 states and 20 words a frame,
+then the best path through the lattice. Against the defaults that is four to five times faster at the same or
+a lower word error rate. The engine keeps nothing from one span to the next, so results don't depend on order.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pocketsphinx
+
+from callsift.audio.features import resample
+from callsift.errors import ErrorCode, RecordingError
+from callsift.plugins import AsrText
+from callsift.types import FloatArray, Span
+
+RATE_HZ = 16000
+"""The model's rate; its upper bands stay empty for telephone audio."""
+
+MAX_DECODED_S = 15.0
+"""Longer spans are decoded in parts, cut where it is quietest, so that memory and delay stay flat."""
+
+_QUIET_WINDOW_S = 0.1
+_EARLIEST_CUT_SHARE = 0.5
+_FULL_SCALE = 32767
+_SEARCH = {"fwdflat": False, "bestpath": True, "maxhmmpf": 3000, "maxwpf": 20, "topn": 2}
+_FILLER = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
+_VARIANT = re.compile(r"\(\d+\)$")
+
+
+class PocketsphinxEngine:
+    """English speech → lower-case words without punctuation. One instance serves one thread."""
+
+    name = "pocketsphinx"
+    languages: tuple[str, ...] = ("en",)
+
+    def __init__(self) -> None:
+        self._loaded: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The native decoder can't travel to another process; it is loaded there again."""
+        return {"_loaded": None}
+
+    def transcribe(
+        self, samples: FloatArray, rate_hz: int, spans: Sequence[Span], language: str | None
+    ) -> tuple[AsrText, ...]:
+        """The text of every span of one channel (T,), one entry per span, '' where no word is heard.
+
+        `confidence`: the mean posterior probability of the words.
+
+        Raises:
+            RecordingError: `asr_failed`, the language is not English.
+        """
+        if language is not None and language.lower().replace("_", "-").split("-")[0] not in self.languages:
+            message = f"pocketsphinx knows English only, the call is in '{language}'. Give a transcript or an engine."
+            raise RecordingError(ErrorCode.ASR_FAILED, message)
+        heard = []
+        for span in spans:
+            words: list[tuple[str, float]] = []
+            for part in _parts(samples, rate_hz, span):
+                words += self._words(resample(part, rate_hz, RATE_HZ))
+            confidence = sum(probability for _, probability in words) / len(words) if words else None
+            text = " ".join(word for word, _ in words)
+            heard.append(AsrText(span.start_s, span.end_s, text, confidence))
+        return tuple(heard)
+
+    @property
+    def _decoder(self) -> Any:
+        if self._loaded is None:
+            # The native code writes its log to stderr, failed searches included.
+            config = pocketsphinx.Config(**_SEARCH, loglevel="FATAL", logfn=os.devnull)
+            self._loaded = pocketsphinx.Decoder(config)
+        return self._loaded
+
+    def _words(self, samples: FloatArray) -> list[tuple[str, float]]:
+        """Words and their posterior probabilities in one stretch (T,) at `RATE_HZ`."""
+        pcm = (np.clip(samples, -1, 1) * _FULL_SCALE).astype("<i2").tobytes()
+        decoder = self._decoder
+        decoder.start_utt()
+        # full_utt: the spectral mean is taken over this stretch alone, not carried over from earlier ones.
+        decoder.process_raw(pcm, full_utt=True)
+        decoder.end_utt()
+        return [
+            (_VARIANT.sub("", word.word), min(1.0, float(word.prob)))
+            for word in decoder.seg() or ()
+            if not _FILLER.match(word.word)
+        ]
+
+
+def _parts(samples: FloatArray, rate_hz: int, span: Span) -> Iterator[FloatArray]:
+    """The samples of a span, in parts of at most `MAX_DECODED_S`, cut in their quietest place."""
+    start, end = (round(t * rate_hz) for t in (span.start_s, min(span.end_s, samples.size / rate_hz)))
+    longest, window = int(MAX_DECODED_S * rate_hz), round(_QUIET_WINDOW_S * rate_hz)
+    while end - start > longest:
+        earliest = start + int(longest * _EARLIEST_CUT_SHARE)
+        blocks = samples[earliest : start + longest]
+        power = np.square(blocks[: blocks.size // window * window].reshape(-1, window)).mean(axis=1)
+        cut = earliest + int(power.argmin()) * window + window // 2
+        yield samples[start:cut]
+        start = cut
+    if samples[start:end].any():  # of digital silence the decoder makes a word
+        yield samples[start:end]

@@ -1,0 +1,1 @@
+"""Training in torch: batches, fitting, runs, and export to the graphs that a bundle holds."""

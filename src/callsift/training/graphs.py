@@ -1,0 +1,176 @@
+"""The network as ONNX graphs, with free sizes: one per encoder, the fusion, and the call.
+
+==========================  ==================================================  ===========================
+file                        inputs                                              outputs
+==========================  ==================================================  ===========================
+``encoder_<stream>.onnx``   values (N, L, ...), mask (N, L)                     states (N, L', D),
+                                                                                states_mask (N, L')
+``fusion.onnx``             <stream>_states (N, L', D), <stream>_mask (N, L'),  vector (N, D)
+                            <stream>_present (N,), of each stream
+``call.onnx``               vectors (B, S, D), mask (B, S)                      logits_<task> (B, K)
+==========================  ==================================================  ===========================
+
+Masks are bool. What the exporter notes about the machine it ran on (source paths) is taken out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from callsift.network.encoders import StreamEncoder
+from callsift.network.fusion import StreamStates
+from callsift.network.model import CallNetwork
+
+OPSET = 18
+_SEGMENTS, _LENGTH = 3, 24  # sizes traced with; 0 and 1 would be taken for constants
+
+
+class _EncoderGraph(nn.Module):
+    def __init__(self, network: CallNetwork, stream: str) -> None:
+        super().__init__()
+        self.network = network
+        self.stream = stream
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        states, states_mask = self.network.encode(self.stream, values, mask)
+        return states, states_mask.clone()
+
+
+class _FusionGraph(nn.Module):
+    def __init__(self, network: CallNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *flat: Tensor) -> Tensor:
+        triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        streams = zip(self.network.streams, triples, strict=True)
+        return self.network.fuse({name: StreamStates(*triple) for name, triple in streams}).vector
+
+
+class _CallGraph(nn.Module):
+    def __init__(self, network: CallNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network.contextualise(vectors, mask).values())
+
+
+def export_graphs(network: CallNetwork, directory: Path) -> dict[str, Any]:
+    """Write the graphs into `directory`, without dropout; the network is left in the mode it was in.
+
+    Returns: the file names as a bundle lists them,
+    `{"encoders": {stream: file}, "fusion": file, "call": file}`.
+    """
+    training = network.training
+    network.eval()
+    try:
+        with _quiet(), torch.no_grad():
+            encoders = {name: f"encoder_{name}.onnx" for name in network.streams}
+            for name, file in encoders.items():
+                _export_encoder(network, name, directory / file)
+            _export_fusion(network, directory / "fusion.onnx")
+            _export_call(network, directory / "call.onnx")
+    finally:
+        network.train(training)
+    return {"encoders": encoders, "fusion": "fusion.onnx", "call": "call.onnx"}
+
+
+def _export_encoder(network: CallNetwork, stream: str, path: Path) -> None:
+    encoder = cast(StreamEncoder, network.encoders[stream])
+    inputs = (encoder.example(_SEGMENTS, _LENGTH), torch.ones(_SEGMENTS, _LENGTH, dtype=torch.bool))
+    shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
+    graph = _EncoderGraph(network, stream)
+    _write(graph, inputs, shapes, ["values", "mask"], ["states", "states_mask"], path)
+
+
+def _export_fusion(network: CallNetwork, path: Path) -> None:
+    inputs: list[Tensor] = []
+    shapes: list[dict[int, Any]] = []
+    names: list[str] = []
+    for index, name in enumerate(network.streams):
+        width = cast(StreamEncoder, network.encoders[name]).width
+        length = _LENGTH + index  # equal lengths would be taken for one and the same size
+        states = torch.zeros(_SEGMENTS, length, width)
+        mask = torch.ones(_SEGMENTS, length, dtype=torch.bool)
+        inputs += [states, mask, torch.ones(_SEGMENTS, dtype=torch.bool)]
+        shapes += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC}]
+        names += [f"{name}_states", f"{name}_mask", f"{name}_present"]
+    _write(_FusionGraph(network), tuple(inputs), (tuple(shapes),), names, ["vector"], path)
+
+
+def _export_call(network: CallNetwork, path: Path) -> None:
+    width = cast(int, network.fusion.width)
+    vectors = torch.zeros(_SEGMENTS, _LENGTH, width)
+    mask = torch.ones(_SEGMENTS, _LENGTH, dtype=torch.bool)
+    shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
+    outputs = [f"logits_{task}" for task in network.heads.tasks]
+    _write(_CallGraph(network), (vectors, mask), shapes, ["vectors", "mask"], outputs, path)
+
+
+def _write(
+    graph: nn.Module,
+    inputs: tuple[Tensor, ...],
+    shapes: tuple[Any, ...],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    path: Path,
+) -> None:
+    """Trace, translate, strip and save one graph as one file."""
+    program = torch.onnx.export(
+        graph.eval(),
+        inputs,
+        dynamo=True,
+        dynamic_shapes=shapes,
+        opset_version=OPSET,
+        input_names=input_names,
+        output_names=output_names,
+        verbose=False,
+    )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    _strip(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what names source files of this machine, and comments."""
+    del model.metadata_props[:]
+    model.doc_string = ""
+    for part in (model.graph, *model.functions):
+        del part.metadata_props[:]
+        part.doc_string = ""
+        for node in part.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.doc_string = ""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither progress nor advice of the exporter, but its errors."""
+    loggers = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
