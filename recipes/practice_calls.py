@@ -78,7 +78,11 @@ def _real(call: Call, usd: float, seed: int) -> tuple[Dialogue, tuple[str, ...]]
     """A real dialogue, ready to be voiced by two speakers drawn for it, and the grades its outcome allows."""
     random = np.random.default_rng((seed, crc32(call.call_id.encode())))
     agent, customer = random.choice(voice_names("en"), size=2, replace=False)
-    lines = tuple(Line(turn.role, turn.text) for turn in call.turns if any(map(str.isalnum, turn.text)))
+    lines = tuple(
+        Line("customer" if turn.role == "customer" else "agent", turn.text)
+        for turn in call.turns
+        if any(map(str.isalnum, turn.text))
+    )
     dialogue = Dialogue(call.call_id, "en", "A", str(agent), str(customer), lines)
     return dialogue, GAVE if usd > 0 else GAVE_NOTHING
 

@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("callsift", deadline=None, derandomize=True)
 settings.load_profile("callsift")
 
+# Small matrices shared between threads take many times longer than on one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

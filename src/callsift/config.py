@@ -196,8 +196,8 @@ class FitConfig(Settings):
     """Task whose accuracy or F1 is monitored; none: the finest."""
     validation: float = Field(0.15, gt=0, lt=1)
     """Share of the training calls held out where the manifest has no `val` split."""
-    threads: int | None = Field(None, ge=1)
-    """CPU threads; none: torch's default."""
+    threads: int = Field(1, ge=1)
+    """CPU threads of torch. The tiny network's matrices are too small to share: one is fastest."""
 
 
 class TrainConfig(Settings):

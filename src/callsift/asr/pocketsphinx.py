@@ -1,10 +1,12 @@
 """The built-in English fallback: CMU PocketSphinx, whose wheel carries its model. Offline and light, but poor on
 spontaneous telephone speech; any better engine or transcript should be preferred.
 
-The search is narrowed so that a call is decoded about ten times faster than it lasts, on one core: one pass
-(no flat lexicon search), the two best of each codebook's Gaussians, at most 3000 states and 20 words a frame,
-then the best path through the lattice. Against the defaults that is four to five times faster at the same or
-a lower word error rate. The engine keeps nothing from one span to the next, so results don't depend on order.
+The search is narrowed: one pass (no flat lexicon search), the two best of each codebook's Gaussians, at most
+3000 states and 20 words a frame, then the best path through the lattice. On one core a second of speech takes
+0.11 s instead of 0.64 s with the defaults, and three flite voices at 8 kHz mu-law (195 words) are understood
+no worse: word error rate 0.17 against 0.19.
+
+The engine keeps nothing from one span to the next, so results don't depend on order.
 """
 
 from __future__ import annotations

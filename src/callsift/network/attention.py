@@ -1,7 +1,9 @@
 """Masked pre-norm Transformer parts: the only attention in the package.
 
-Pre-norm (the norm inside the residual branch) trains from scratch without warm-up tricks, which a few hundred
-calls need; whoever stacks these layers normalises what the last one returns. Masks are True at real states:
+Pre-norm (the norm inside the residual branch) trains from scratch on a few hundred calls. It leaves the
+residual path linear: the segment's vector starts as about the mean of its tokens, and a token can learn to
+weigh more by being larger; so the branches start small, and whoever pools normalises after pooling, not
+before. Masks are True at real states:
 a masked state is never attended, so its content can't reach a real one, and a row without any real key adds
 nothing instead of NaN. Keys and queries carry no bias: a key's bias cancels in the softmax and would never
 learn. Dropout sits on the residual branches and inside the feed-forward, not on the attention weights, which

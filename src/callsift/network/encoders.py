@@ -35,7 +35,7 @@ class StreamEncoder(Protocol):
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """values (N, L, ...), mask (N, L) bool → states (N, L', D) and their mask (N, L').
 
-        States need not be normalised: the fusion does it.
+        The size of a state is kept by the fusion: a larger one weighs more in the segment's vector.
         """
         ...
 
@@ -45,11 +45,10 @@ class StreamEncoder(Protocol):
 
 
 class TinyAudioEncoder(nn.Module):
-    """Log-mel frames (10 ms) → one state per 80 ms: a masked patch stem (convolutions whose
-    stride is their kernel) and Transformer layers.
+    """Log-mel frames (10 ms) → one state per 80 ms: a masked patch stem and Transformer layers.
 
-    The frames should be centred and scaled to about unit size; loudness is kept, since there is no norm
-    before the first projection.
+    The stem's two projections are convolutions whose stride is their kernel. The frames should be centred and
+    scaled to about unit size; loudness is kept, since there is no norm before the first projection.
     """
 
     def __init__(

@@ -17,6 +17,9 @@ from callsift.network.fusion.msmt_fn import MsmtFn
 from callsift.network.heads import TaskHeads
 
 
+_GROUP = 32  # segments that are padded to one length
+
+
 @dataclass(frozen=True)
 class CallBatch:
     """B calls. N counts the real segments only, in row-major order: call 0's first, then call 1's, …"""
@@ -67,7 +70,10 @@ class CallNetwork(nn.Module):
 
     def forward(self, batch: CallBatch) -> dict[str, Tensor]:
         """→ task → logits (B, K)."""
-        fused = self.fuse(self._encode_all(batch)).vector  # (N, D)
+        present = self._present(batch)
+        groups = _alike(batch.streams, int(batch.segments_mask.sum()))
+        fused = torch.cat([self._vectors(batch, present, rows) for rows in groups])  # (N, D), in the groups' order
+        fused = fused[torch.cat(groups).argsort()]  # (N, D)
         mask = batch.segments_mask
         vectors = fused.new_zeros(*mask.shape, fused.shape[1]).index_put(mask.nonzero(as_tuple=True), fused)
         return self.contextualise(vectors, mask)  # from (B, S, D)
@@ -87,22 +93,35 @@ class CallNetwork(nn.Module):
         logits: dict[str, Tensor] = self.heads(self.context(vectors, mask).call)
         return logits
 
-    def _encode_all(self, batch: CallBatch) -> dict[str, StreamStates]:
-        """Encode every stream of the batch, some of them dropped in training."""
+    def _present(self, batch: CallBatch) -> dict[str, Tensor]:
+        """stream → (N,) bool, some streams dropped in training."""
         segments = int(batch.segments_mask.sum())
-        present = {}
-        for name in self.streams:
-            if name in batch.streams:
-                present[name] = batch.streams[name][2]
-                if len(present[name]) != segments:
-                    raise ValueError(
-                        f"Stream '{name}' has {len(present[name])} segments, segments_mask has {segments}."
-                    )
+        present = {name: batch.streams[name][2] for name in self.streams if name in batch.streams}
+        for name, there in present.items():
+            if len(there) != segments:
+                raise ValueError(f"Stream '{name}' has {len(there)} segments, segments_mask has {segments}.")
         if self.training and self.modality_dropout > 0.0:
             present = drop_modalities(present, batch.segments_mask, self.modality_dropout)
-        return {
-            name: StreamStates(*self.encode(name, *batch.streams[name][:2]), there) for name, there in present.items()
-        }
+        return present
+
+    def _vectors(self, batch: CallBatch, present: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        """The vectors (R, D) of the segments `rows` (R,), each stream cut to the longest of them."""
+        streams = {}
+        for name, there in present.items():
+            values, mask, _ = batch.streams[name]
+            mask = mask[rows]
+            length = max(1, int(mask.any(dim=0).nonzero().max()) + 1 if mask.any() else 1)
+            streams[name] = StreamStates(*self.encode(name, values[rows, :length], mask[:, :length]), there[rows])
+        return self.fuse(streams).vector
+
+
+def _alike(streams: Mapping[str, tuple[Tensor, Tensor, Tensor]], segments: int) -> list[Tensor]:
+    """All segments (N,) in groups of like length: a round of two words must not be padded to one of two hundred."""
+    work = torch.zeros(segments)
+    for _, mask, _ in streams.values():
+        lengths = mask.sum(dim=1).cpu()  # (N,)
+        work = work + lengths / lengths.max().clamp(min=1)
+    return list(torch.split(work.argsort(stable=True), _GROUP))
 
 
 def drop_modalities(present: Mapping[str, Tensor], mask: Tensor, probability: float) -> dict[str, Tensor]:

@@ -59,8 +59,7 @@ def fit(
     """
     if not train or not validation:
         raise DataError(f"{len(train)} calls to train on and {len(validation)} to validate on: both need some")
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads)
     optimizer = torch.optim.AdamW(
         _parameter_groups(network, config.weight_decay), lr=config.learning_rate, weight_decay=config.weight_decay
     )

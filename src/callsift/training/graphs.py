@@ -141,6 +141,7 @@ def _write(
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     _strip(model)
+    _name_sizes(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -155,22 +156,29 @@ def _strip(model: onnx.ModelProto) -> None:
         for node in part.node:
             del node.metadata_props[:]
             node.doc_string = ""
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
         del value.metadata_props[:]
         value.doc_string = ""
+
+
+def _name_sizes(model: onnx.ModelProto) -> None:
+    """Call each free size of an input by its first use, such as `text_mask.1`, and what is derived likewise."""
+    del model.graph.value_info[:]  # shapes in between, in the exporter's own symbols
+    names: dict[str, str] = {}
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if size.dim_param:
+                size.dim_param = names.setdefault(size.dim_param, f"{value.name}.{axis}")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Neither progress nor advice of the exporter, but its errors."""
-    loggers = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
+    before = logging.root.manager.disable
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
         try:
-            for logger in loggers:
-                logger.setLevel(logging.ERROR)
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(before)

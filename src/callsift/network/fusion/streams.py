@@ -23,7 +23,7 @@ class AbsentStream(nn.Module):
 
 
 class StreamProjection(nn.Module):
-    """Norm and projection of a stream's states; an absent stream has one learned state instead."""
+    """Projection of a stream's states; an absent stream has one learned state instead."""
 
     def __init__(self, stream_width: int, width: int, dropout: float) -> None:
         super().__init__()

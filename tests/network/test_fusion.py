@@ -1,0 +1,221 @@
+"""MSMT-FN's fusion, above all what the published code gets wrong (its defects are numbered as there found)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from callsift.network.fusion import FusionOutput, StreamStates
+from callsift.network.fusion.msmt_fn import MsmtFn
+
+TEXT, AUDIO, TOKENS = 7, 5, 3
+Build = Callable[..., MsmtFn]
+
+
+@pytest.fixture
+def build(stirred: Callable[..., None]) -> Build:
+    """A fusion in which every weight matters."""
+
+    def build(widths: Mapping[str, int] | None = None, **changes: Any) -> MsmtFn:
+        torch.manual_seed(1)
+        settings: dict[str, Any] = {"width": 8, "heads": 2, "feed_forward": 12, "cross_layers": 3, "text_layers": 2}
+        settings |= {"bottleneck_layers": 3, "tokens": TOKENS, "dropout": 0.1}
+        fusion = MsmtFn(widths or {"text": TEXT, "audio": AUDIO}, **(settings | changes))
+        stirred(fusion)
+        return fusion.eval()
+
+    return build
+
+
+def streams(text: int = 6, audio: int = 9, segments: int = 4) -> dict[str, StreamStates]:
+    """Ragged streams; segment 1 has no text, segment 2 no audio."""
+    torch.manual_seed(2)
+    result = {}
+    for name, length, width, absent in (("text", text, TEXT, 1), ("audio", audio, AUDIO, 2)):
+        mask = torch.arange(length) < torch.randint(1, length + 1, (segments, 1))
+        mask[0] = True
+        present = torch.arange(segments) != absent
+        result[name] = StreamStates(torch.randn(segments, length, width), mask, present)
+    return result
+
+
+def distance(one: FusionOutput, other: FusionOutput) -> Tensor:
+    """Largest change of each segment's vector, (N,)."""
+    return (one.vector - other.vector).abs().amax(dim=1)
+
+
+@contextmanager
+def recorded(layers: nn.ModuleList) -> Iterator[list[tuple[tuple[Tensor, ...], Tensor]]]:
+    """Inputs and output of each layer, in the order of their calls."""
+    seen: list[tuple[tuple[Tensor, ...], Tensor]] = []
+    hooks = [layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs, output))) for layer in layers]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+@pytest.mark.parametrize("readout", ["both", "text"])
+def test_audio_reaches_the_output(build: Build, readout: str) -> None:
+    """Defect 1: other audio, same logits; no gradient for audio, cross-modal layers and tokens."""
+    fusion, given = build(readout=readout), streams()
+    audio = given["audio"].states.requires_grad_()
+    output = fusion(given)
+    output.vector.select(0, 0).max().backward()
+    assert audio.grad is not None
+    assert audio.grad[0].abs().max() > 1e-4
+    for part in (fusion.cross, fusion.tokens):
+        weights = [part] if isinstance(part, nn.Parameter) else list(part.parameters())
+        assert all(weight.grad is not None and weight.grad.abs().max() > 1e-6 for weight in weights)
+    other = given | {"audio": given["audio"]._replace(states=torch.randn_like(audio))}
+    changed = distance(output, fusion(other))
+    assert (changed > 1e-3).tolist() == [True, True, False, True]  # segment 2 has no audio
+
+
+@pytest.mark.parametrize("readout", ["both", "text"])
+def test_tokens_matter(build: Build, readout: str) -> None:
+    """Defect 1: the tokens were masked out of the attention."""
+    fusion, given = build(readout=readout), streams()
+    before = fusion(given)
+    nn.init.zeros_(fusion.tokens)
+    assert distance(before, fusion(given)).min() > 1e-3
+
+
+@pytest.mark.parametrize("stack", ["cross", "own"])
+def test_layers_are_chained(build: Build, stack: str) -> None:
+    """Defect 2: each cross-modal layer read the same input and overwrote the last one's output."""
+    fusion, given = build(), streams()
+    with recorded(getattr(fusion, stack)) as seen:
+        fusion(given)
+    for (_, output), (inputs, _) in pairwise(seen):
+        assert inputs[0] is output
+
+
+def test_bottleneck_layers_are_chained_and_tokens_are_the_mean(build: Build) -> None:
+    """Defects 2 and 3: both streams are updated, each by its own layers; the next Z is the mean (eqs 3–5)."""
+    fusion, given = build(), streams()
+    with recorded(fusion.bottleneck) as own, recorded(fusion.cross_bottleneck) as crossed:
+        fusion(given)
+    assert len(own) == len(crossed) == 3
+    for layer in range(2):
+        tokens = (own[layer][1][:, -TOKENS:] + crossed[layer][1][:, -TOKENS:]) / 2
+        for seen in (own, crossed):
+            states = torch.cat([seen[layer][1][:, :-TOKENS], tokens], dim=1)
+            torch.testing.assert_close(seen[layer + 1][0][0], states)
+            assert seen[layer][0][1][:, -TOKENS:].all()  # the mask says: attend to the tokens
+    assert not torch.allclose(own[0][0][0], crossed[0][0][0], atol=1e-3)
+
+
+@pytest.mark.parametrize("readout", ["both", "text"])
+@pytest.mark.parametrize("stack", ["cross", "own", "bottleneck", "cross_bottleneck"])
+def test_no_layer_can_be_dropped(build: Build, stack: str, readout: str) -> None:
+    fusion, given = build(readout=readout), streams()
+    before = fusion(given)
+    layers = getattr(fusion, stack)
+    for index in range(len(layers)):
+        kept = layers[index]
+        layers[index] = _Unchanged()
+        assert distance(before, fusion(given)).max() > 1e-3, f"{stack}[{index}] has no effect"
+        layers[index] = kept
+
+
+class _Unchanged(nn.Module):
+    def forward(self, states: Tensor, *_: Tensor) -> Tensor:
+        return states
+
+
+def test_each_stream_has_its_own_weights_unless_shared(build: Build) -> None:
+    """Defect 3: one self-attention served both streams."""
+    apart, shared = build(), build(shared_weights=True)
+    own, crossed = ({id(weight) for weight in part.parameters()} for part in (apart.bottleneck, apart.cross_bottleneck))
+    assert not own & crossed
+    assert len(list(apart.parameters())) == len(list(shared.parameters())) + len(own)
+    assert shared(streams()).vector.isfinite().all()
+
+
+def test_size_does_not_depend_on_length_and_padding_is_not_read(build: Build) -> None:
+    """Defect 4: all 200 positions, padding included, went into one layer of 118 million weights."""
+    fusion, given = build(), streams()
+    padded = {}
+    for name, (states, mask, present) in given.items():
+        longer = nn.functional.pad(states, (0, 0, 0, 11))
+        longer_mask = nn.functional.pad(mask, (0, 11))
+        longer[~(longer_mask & present[:, None])] = float("nan")
+        padded[name] = StreamStates(longer, longer_mask, present)
+    assert distance(fusion(given), fusion(padded)).max() < 1e-5
+    assert fusion(streams(text=1, audio=1)).vector.shape == (4, 8)
+
+
+def test_batch_mates_do_not_matter(build: Build) -> None:
+    fusion, given = build(), streams()
+    together = fusion(given).vector
+    for row in range(4):
+        alone = fusion({name: StreamStates(*(part[row : row + 1] for part in given[name])) for name in given}).vector
+        torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=1e-5)
+
+
+def test_three_ways_to_be_absent_are_one(build: Build) -> None:
+    fusion, given = build(), streams()
+    left_out = fusion({"text": given["text"]})
+    audio = given["audio"]
+    nothing = torch.zeros(4, dtype=torch.bool)
+    flagged = fusion(given | {"audio": audio._replace(present=nothing)})
+    empty = fusion(given | {"audio": audio._replace(mask=torch.zeros_like(audio.mask))})
+    assert distance(left_out, flagged).max() < 1e-5
+    assert distance(left_out, empty).max() < 1e-5
+    assert distance(left_out, fusion(given)).max() > 1e-3
+    assert fusion({"audio": audio}).vector.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"readout": "text"}, {"shared_weights": True}, {"bottleneck_layers": 1}, {"bottleneck_layers": 0}],
+    ids=str,
+)
+def test_every_parameter_learns(build: Build, changes: dict[str, Any]) -> None:
+    fusion = build(**changes)
+    vector = fusion(streams()).vector
+    (vector * torch.randn_like(vector)).sum().backward()
+    for name, weight in fusion.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().max() > 1e-6, name
+
+
+@pytest.mark.parametrize("name", ["text", "audio"])
+def test_one_stream_alone(build: Build, name: str) -> None:
+    """That stream is the backbone; a constant stands for the other."""
+    given = streams()
+    fusion = build({name: given[name].states.shape[2]})
+    assert fusion.backbone == name
+    both, alone = fusion(given), fusion({name: given[name]})
+    assert distance(both, alone).max() < 1e-6
+    other = fusion({name: given[name]._replace(states=given[name].states.flip(0))})
+    assert distance(alone, other).max() > 1e-3
+    assert {part for part, weight in fusion.named_parameters() if not weight.requires_grad} == set()
+
+
+@pytest.mark.parametrize(
+    ("widths", "changes", "message"),
+    [
+        ({"text": 7, "video": 4}, {}, "MSMT-FN knows text, audio"),
+        ({"text": 7}, {"readout": "flatten"}, "Readout 'flatten' is unknown; choose one of both, text"),
+        ({"text": 7}, {"cross_layers": 0}, "cross_layers is 0"),
+        ({"text": 7}, {"tokens": 0}, "tokens is 0 with 3 bottleneck layers"),
+        ({"text": 7}, {"readout": "text", "bottleneck_layers": 0}, "never hear the audio"),
+    ],
+)
+def test_settings_without_effect_are_refused(
+    build: Build, widths: dict[str, int], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(widths, **changes)
+
+
+def test_no_stream_is_refused(build: Build) -> None:
+    with pytest.raises(ValueError, match="No stream was given"):
+        build()({})
