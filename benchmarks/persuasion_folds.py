@@ -50,7 +50,9 @@ def main() -> None:
         found = _fold(options.work / f"seed{options.seed}-fold{number}", calls, test, settings)
         network[test] = found["predicted"]
         seconds.append(found["seconds"])
-        baseline[test] = tfidf_predictions([_text(calls[at]) for at in rest], truth[rest], [_text(calls[at]) for at in test])
+        baseline[test] = tfidf_predictions(
+            [_text(calls[at]) for at in rest], truth[rest], [_text(calls[at]) for at in test]
+        )
         often[test] = majority(truth[test], truth[rest])
         print(
             f"fold {number}: tiny {accuracy(truth[test], network[test]):.3f}, "

@@ -1,6 +1,6 @@
 """The one results file that experiments append to; `docs/results.md` is generated from it.
 
-    python -m benchmarks.results        writes docs/results.md anew
+python -m benchmarks.results        writes docs/results.md anew
 """
 
 from __future__ import annotations
@@ -64,17 +64,18 @@ def write_page() -> None:
         row = latest[name]
         lines += ["", f"## {name}", "", f"`{row['command']}` (commit {row['commit']}, {row['date']})", ""]
         lines += ["| figure | value |", "| --- | --- |"]
-        lines += [f"| {key} | {_cell(value)} |" for key, value in row["figures"].items()]
+        lines += [f"| {key} | {shown(value)} |" for key, value in row["figures"].items()]
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _cell(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A figure for people: `0.612 [0.580, 0.645]`, `0.612`, or as it is."""
     if isinstance(value, Mapping) and set(value) == {"value", "low", "high"}:
         return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list):
-        return ", ".join(_cell(item) for item in value)
+        return ", ".join(shown(item) for item in value)
     return str(value)
 
 

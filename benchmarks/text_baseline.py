@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,4 +35,4 @@ def tfidf_predictions(
 
 def _grams(text: str) -> list[str]:
     found = words(text)
-    return found + [f"{one} {other}" for one, other in zip(found, found[1:], strict=False)]
+    return found + [f"{one} {other}" for one, other in pairwise(found)]

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from benchmarks.persuasion import data_folder
-from benchmarks.results import record
+from benchmarks.results import record, shown
 from benchmarks.text_baseline import tfidf_predictions
+
 from callsift.asr.transcripts import read_transcript
 from callsift.config import load_train_config
 from callsift.data.manifest import Manifest, read_manifest
@@ -59,7 +59,9 @@ def main() -> None:
     size = sum(path.stat().st_size for path in bundle.path.iterdir())
     if size > MAX_BYTES:
         raise SystemExit(f"{bundle.path} has {size:,} bytes, more than {MAX_BYTES:,}")
-    summary = {f"{source}, {name}": value for source, found in figures.items() for name, value in found["summary"].items()}
+    summary = {
+        f"{source}, {name}": value for source, found in figures.items() for name, value in found["summary"].items()
+    }
     record(
         "starter model, test calls by source",
         summary | {"bundle, bytes": size, "build, seconds": round(time.monotonic() - started)},
@@ -98,11 +100,14 @@ def _against_baselines(
         "starter − TF-IDF (paired)": paired_difference(accuracy, truth, ours, simple),
     }
     return {
-        f"task {task}, accuracy, {name}": {"value": f.value, "low": f.low, "high": f.high} for name, f in figures.items()
+        f"task {task}, accuracy, {name}": {"value": f.value, "low": f.low, "high": f.high}
+        for name, f in figures.items()
     }
 
 
-def _classes(scheme: LabelScheme, task: str, calls: Sequence[Call]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]:
+def _classes(
+    scheme: LabelScheme, task: str, calls: Sequence[Call]
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]:
     """Class of every call whose label settles the task, and which calls these are."""
     names = list(scheme.tasks[task])
     found = [(at, scheme.class_of(task, call.label)) for at, call in enumerate(calls) if call.label is not None]
@@ -116,6 +121,10 @@ def text_of(call: Call) -> str:
     return " ".join(turn.text for turn in turns)
 
 
+LABELS = {
+    REAL: "what the person asked really gave: something [A, B, C], nothing [D, E]",
+    GENERATED: "A–E, as generated",
+}
 ATTRIBUTION = (
     "Trained in part on PersuasionForGood (Wang, Shi, Kim, Oh, Yang, Zhang, Yu: Persuasion for Good: Towards a "
     "Personalized Persuasive Dialogue System for Social Good, ACL 2019), Apache License 2.0."
@@ -128,40 +137,40 @@ def model_card(run: Run, manifest: Manifest, figures: Mapping[str, Mapping[str, 
     lines = [
         f"# {run.config.name} {run.config.version}",
         "",
-        "**A model to try callsift with, not to run a business on.** Its voices were synthetic and its sales calls were made up "
-        "by a grammar; what real people did it knows from one kind of dialogue only, and that in writing. For real use, train "
-        "on your own graded calls: `callsift train`.",
+        "**A model to try callsift with, not to run a business on.** Its voices were synthetic and its sales calls "
+        "were made up by a grammar; what real people did it knows from one kind of dialogue only, and that in writing. "
+        "For real use, train on your own graded calls: `callsift train`.",
         "",
-        f"Grades calls as {', '.join(run.scheme.grades)} from {' and '.join(run.network.streams)}, in English and Mandarin. "
-        f"{run.result['parameters']:,} parameters, trained from nothing; best epoch {run.result['best_epoch']} of "
-        f"{run.result['epochs']}.",
+        f"Grades calls as {', '.join(run.scheme.grades)} from {' and '.join(run.network.streams)}, in English and "
+        f"Mandarin. {run.result['parameters']:,} parameters, trained from nothing; best epoch "
+        f"{run.result['best_epoch']} of {run.result['epochs']}.",
         "",
         "## What it was trained on",
         "",
         "| source | calls | with audio | labels |",
         "| --- | --- | --- | --- |",
     ]
-    for source, what in ((REAL, "what the person asked really gave: something [A, B, C], nothing [D, E]"), (GENERATED, "A–E, as generated")):
+    for source, what in LABELS.items():
         mine = [call for call in used if source_of(call) == source]
         spoken = sum(call.audio is not None for call in mine)
         lines.append(f"| {source} | {len(mine)} | {spoken} | {what} |")
     lines += [
         "",
-        "`persuasionforgood` are real dialogues between two people, written, in which one asks the other for a donation. "
-        "`generated` are sales calls in both languages from a grammar of phrases written for this project. The same share of "
-        "both was voiced by flite and espeak-ng and sent through a telephone line (8 kHz, mu-law, noise), in every split and "
-        "grade alike, so that having audio says nothing about the source. No call of `callsift demo` was used.",
+        "`persuasionforgood` are real dialogues between two people, written, in which one asks the other for a "
+        "donation. `generated` are sales calls in both languages from a grammar of phrases written for this project. "
+        "The same share of both was voiced by flite and espeak-ng and sent through a telephone line (8 kHz, mu-law, "
+        "noise), in every split and grade alike, so that having audio says nothing about the source. No call of "
+        "`callsift demo` was used.",
         "",
         "## Accuracy on dialogues it never saw",
         "",
-        "Brackets are 95 % bootstrap intervals over calls. TF-IDF + logistic regression was trained on the same calls of that "
-        "source alone.",
+        "Brackets are 95 % bootstrap intervals over calls. TF-IDF + logistic regression was trained on the same calls "
+        "of that source alone.",
     ]
     for source, found in figures.items():
         lines += ["", f"### {source}", "", "| figure | value |", "| --- | --- |"]
         for name, value in found["summary"].items():
-            shown = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" if isinstance(value, dict) else value
-            lines.append(f"| {name} | {shown} |")
+            lines.append(f"| {name} | {shown(value)} |")
         settled = {task: f for task, f in found["combined"].items() if f["calls"]}
         lines += ["", *figure_table(settled)]
     lines += ["", "## Attribution", "", ATTRIBUTION, ""]
@@ -170,7 +179,8 @@ def model_card(run: Run, manifest: Manifest, figures: Mapping[str, Mapping[str, 
 
 def _say(row: Mapping[str, float]) -> None:
     print(
-        f"epoch {row['epoch']:.0f}: train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}, {row['seconds']:.0f} s",
+        f"epoch {row['epoch']:.0f}: train {row['train_loss']:.4f}, validation {row['val_loss']:.4f}, "
+        f"{row['seconds']:.0f} s",
         flush=True,
     )
 

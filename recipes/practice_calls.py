@@ -16,8 +16,8 @@ from zlib import crc32
 
 import numpy as np
 import soundfile
-
 from benchmarks.persuasion import read_dialogues
+
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import folds, label_key
 from callsift.files import write_text

@@ -34,7 +34,9 @@ _turn = st.builds(
     _seconds,
     st.sampled_from([None, 0, 1]),
 )
-_label = st.one_of(st.none(), st.sampled_from("ABCDE"), st.just(("A", "B")), st.floats(-3, 3).map(lambda x: round(x, 2)))
+_label = st.one_of(
+    st.none(), st.sampled_from("ABCDE"), st.just(("A", "B")), st.floats(-3, 3).map(lambda x: round(x, 2))
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -94,7 +96,9 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, row: Any, mes
 
 
 def test_a_label_outside_the_scheme_names_its_line(tmp_path: Path) -> None:
-    path = _write(tmp_path, {"call_id": "a", "turns": TURNS, "label": "A"}, {"call_id": "b", "turns": TURNS, "label": "Z"})
+    path = _write(
+        tmp_path, {"call_id": "a", "turns": TURNS, "label": "A"}, {"call_id": "b", "turns": TURNS, "label": "Z"}
+    )
     with pytest.raises(DataError, match="line 2: label 'Z' is not a grade of scheme 'marketcalls'"):
         read_manifest(path).check_labels(load_scheme("marketcalls"))
 

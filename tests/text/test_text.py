@@ -27,7 +27,9 @@ def test_roles_are_written_in_the_calls_language() -> None:
     turns = [Turn("agent", "您好"), Turn("customer", "不要")]
     assert format_turns(turns, template_for(TEMPLATES, "zh-CN"), normalise=True).text == "客服: 您好; 顾客: 不要"
     english = template_for(TEMPLATES, "fr")
-    assert format_turns([Turn("agent", " Hi "), Turn("agent", "there")], english, normalise=True).text == "agent: hi there"
+    assert (
+        format_turns([Turn("agent", " Hi "), Turn("agent", "there")], english, normalise=True).text == "agent: hi there"
+    )
     assert format_turns([Turn("agent", "  ")], english, normalise=True).text == ""
 
 

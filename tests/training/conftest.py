@@ -59,4 +59,3 @@ def run(practice: Path, small_config: TrainConfig, tmp_path_factory: pytest.Temp
 def bundle(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run as a bundle."""
     return export(run, tmp_path_factory.mktemp("bundle") / "small")
-

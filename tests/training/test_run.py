@@ -201,9 +201,7 @@ def test_class_balance_shares_out_open_labels() -> None:
     scheme = load_scheme("marketcalls")
     inputs = CallInputs("x", ({},))
     examples = [Example(inputs, label, scheme.allowed(label)) for label in ("A", ("A", "B"), ("D", "E"), "E")]
-    assert class_balance(scheme, examples) == pytest.approx(
-        {"A": 0.375, "B": 0.125, "C": 0.0, "D": 0.125, "E": 0.375}
-    )
+    assert class_balance(scheme, examples) == pytest.approx({"A": 0.375, "B": 0.125, "C": 0.0, "D": 0.125, "E": 0.375})
 
 
 def test_batches_hold_every_call_once_and_differ_by_epoch() -> None:

@@ -25,9 +25,10 @@ class ContextOutput(NamedTuple):
 class BiGru(nn.Module):
     """Bidirectional GRU over a call's segments.
 
-    The call vector is norm(final states of both directions + masked mean of the segment outputs): the final
-    states tell how the call began and ended and in which order, the mean gives every segment of a long call
-    a short way to the loss. `width` is 2H, the size of what comes out.
+    The call vector is norm(final states of both directions + masked mean of the segment outputs + projected
+    masked mean of the segment vectors). The final states tell in which order the call went; the two means give
+    every segment of a long call a short way to the loss, the second one around the GRU, so that what is said
+    anywhere is learned early. `width` is 2H, the size of what comes out.
     """
 
     def __init__(self, width: int, hidden: int, layers: int = 2, dropout: float = 0.1) -> None:

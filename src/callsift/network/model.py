@@ -16,7 +16,6 @@ from callsift.network.fusion import FusionOutput, StreamStates
 from callsift.network.fusion.msmt_fn import MsmtFn
 from callsift.network.heads import TaskHeads
 
-
 _GROUP = 32  # segments that are padded to one length
 
 

@@ -12,14 +12,19 @@ from callsift.bundle import Bundle
 from callsift.errors import BundleError
 from callsift.types import BoolArray, FloatArray, IntArray
 
+SMALL_BYTES = 32_000_000
+"""Below this size the matrices are so small that sharing them between threads costs more than it saves."""
+
 
 class OnnxRuntime:
     """The graphs of a bundle. See `callsift.plugins.Runtime` for the shapes."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        """`threads`: CPU threads of one operation; None leaves it to ONNX Runtime."""
+        """`threads`: CPU threads of one operation; None: one for a small network, else ONNX Runtime's choice."""
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        if threads is None and sum(path.stat().st_size for path in bundle.path.iterdir()) < SMALL_BYTES:
+            threads = 1
         if threads is not None:
             options.intra_op_num_threads = threads
         providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in ort.get_available_providers()]

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from callsift.training.graphs import export_graphs
-
 from callsift.bundle import Bundle, Graphs, write_bundle
 from callsift.evaluation.tasks import table_of
 from callsift.files import read_json, write_text
+from callsift.training.graphs import export_graphs
 from callsift.training.run import Run
 
 

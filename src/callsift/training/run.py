@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from callsift.training.torch_runtime import TorchRuntime
 from numpy.typing import NDArray
 
 from callsift.config import TrainConfig, load_train_config
@@ -38,6 +37,7 @@ from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.training.batches import Example
 from callsift.training.checkpoint import load_weights
 from callsift.training.fit import Fitted, Logits, fit, predict
+from callsift.training.torch_runtime import TorchRuntime
 from callsift.types import Call, ModelInfo
 
 SPLITS = ("train", "val", "test")
