@@ -37,7 +37,7 @@ starter: $(DEV)  ## train the shipped model anew (needs flite, espeak-ng and CAL
 	$(BIN)/python -m recipes.build_starter
 
 measure: $(CORE)  ## time of demo and --help, size of the scoring install
-	$(BIN)/python benchmarks/scoring_install.py
+	$(BIN)/python -m benchmarks.scoring_install --fresh
 
 $(CORE): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable .

@@ -182,7 +182,7 @@ class FitConfig(Settings):
     """Calls per batch."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are averaged into one step (paper: 4)."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
     """AdamW's learning rate."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""

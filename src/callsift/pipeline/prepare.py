@@ -64,7 +64,7 @@ class Preparer:
                     "the transcript has no times; its lines were laid over the speech in proportion",
                 )
             )
-        turns = _with_roles(turns, channels)
+        turns = _in_order(_with_roles(turns, channels))
         segments = _given_segments(call, turns)
         if not segments:
             segments, cutting = cut_segments(
@@ -89,6 +89,7 @@ class Preparer:
 
     def _by_text(self, call: Call, turns: tuple[Turn, ...], notes: list[Note]) -> PreparedCall:
         """A call without a usable recording: its transcript alone, or segments with recordings of their own."""
+        turns = _in_order(turns)
         segments = _given_segments(call, turns)
         if not segments and all(turn.timed for turn in turns):
             segments, cutting = cut_segments(
@@ -220,6 +221,13 @@ def _with_roles(turns: Sequence[Turn], channels: Mapping[int, Role]) -> tuple[Tu
         else turn
         for turn in turns
     )
+
+
+def _in_order(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Timed turns by their start; without times the order given is all there is."""
+    if not all(turn.timed for turn in turns):
+        return turns
+    return tuple(sorted(turns, key=lambda turn: turn.start_s or 0.0))
 
 
 def _given_segments(call: Call, turns: Sequence[Turn]) -> tuple[Segment, ...]:
