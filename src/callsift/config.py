@@ -125,15 +125,15 @@ class NetworkConfig(Settings):
 
     streams: tuple[Literal["text", "audio"], ...] = ("text", "audio")
     """What the network reads."""
-    width: int = Field(64, ge=8)
+    width: int = Field(32, ge=8)
     """Width D of states and segment vectors."""
     heads: int = Field(4, ge=1)
     """Attention heads."""
-    feed_forward: int = Field(128, ge=8)
+    feed_forward: int = Field(64, ge=8)
     """Inner width of feed-forward blocks."""
     encoder_layers: int = Field(1, ge=0)
     """Transformer layers of each tiny encoder."""
-    embedding_width: int = Field(40, ge=4)
+    embedding_width: int = Field(32, ge=4)
     """Width of the hashed n-gram embeddings."""
     cross_layers: int = Field(1, ge=1)
     """Chained cross-modal layers (paper: 4)."""
@@ -151,11 +151,11 @@ class NetworkConfig(Settings):
     """Hidden width of each direction of the Bi-GRU (paper: 128)."""
     context_layers: int = Field(1, ge=1)
     """Layers of the Bi-GRU (paper: 2)."""
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
     """Dropout in encoders, fusion and context."""
     head_dropout: float = Field(0.3, ge=0, lt=1)
     """Dropout before the task heads (paper: 0.3)."""
-    token_dropout: float = Field(0.1, ge=0, lt=1)
+    token_dropout: float = Field(0.2, ge=0, lt=1)
     """Share of tokens left out in training."""
     modality_dropout: float = Field(0.2, ge=0, le=1)
     """Chance that a call with both streams loses one in training."""
@@ -174,9 +174,9 @@ class FitConfig(Settings):
 
     seed: int = 1
     """Seed of weights, order, dropout and splits."""
-    epochs: int = Field(40, ge=1)
+    epochs: int = Field(20, ge=1)
     """Most passes over the training part."""
-    patience: int = Field(8, ge=1)
+    patience: int = Field(6, ge=1)
     """Epochs without a better validation before stopping (paper: 8)."""
     batch_calls: int = Field(16, ge=1)
     """Calls per batch."""

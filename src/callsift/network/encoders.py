@@ -152,6 +152,10 @@ class HashedTextEncoder(nn.Module):
             states = layer(states, mask)
         return states, mask
 
+    def start_from(self, embeddings: Tensor) -> None:
+        """Take (buckets, embedding_width) as the embeddings to go on from; row 0 must be zero."""
+        self.embedding.weight.data.copy_(embeddings)
+
     def example(self, segments: int, length: int) -> Tensor:
         """(segments, length, G) int64."""
         return torch.ones(segments, length, self.features_per_token, dtype=torch.int64)

@@ -131,7 +131,7 @@ def _one_epoch(
             epoch * len(groups) + number, config.epochs * len(groups), config.warmup
         )
         for settings in optimizer.param_groups:
-            settings["lr"] = rate * settings.get("mult", 1.0)
+            settings["lr"] = rate
         calls = sum(len(batch) for batch in group)
         optimizer.zero_grad(set_to_none=True)
         for batch in group:

@@ -37,6 +37,7 @@ from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.training.batches import Example
 from callsift.training.checkpoint import load_weights
 from callsift.training.fit import Fitted, Logits, fit, predict
+from callsift.training.start import start_text
 from callsift.training.torch_runtime import TorchRuntime
 from callsift.types import Call, ModelInfo
 
@@ -160,6 +161,7 @@ def train(
         pipeline = Pipeline(config.front_end, word_tokenizer(), make_asr(asr))
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
         ready = prepare_examples(pipeline, scheme, parts, progress)
+        start_text(network, ready.parts["train"])
         fitted = fit(
             network, ready.parts["train"], ready.parts["val"], config.fit, folder, resume=resume, on_epoch=on_epoch
         )
