@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.persuasion import data_folder, labelled, read_dialogues
 from benchmarks.results import record
 from benchmarks.text_baseline import tfidf_predictions
+from callsift.canonical import sha256_of_json
 from callsift.config import load_train_config
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import folds
@@ -81,18 +82,23 @@ def main() -> None:
 def _fold(folder: Path, calls: Sequence[Call], test: Sequence[int], settings: Sequence[str]) -> dict[str, Any]:
     """Train on all but the test calls and predict these: 1 for "yes"."""
     done = folder / "fold.json"
+    config = load_train_config(CONFIG, settings)
+    made_from = sha256_of_json(config.model_dump(mode="json"))
     if done.is_file():
         found: dict[str, Any] = read_json(done)
-        return found
+        if found["made_from"] == made_from:
+            return found
+        raise SystemExit(f"{folder} holds a fold made with other settings; name another --work, or remove it")
     outside = set(test)
     split = [replace(call, split="test" if at in outside else "train") for at, call in enumerate(calls)]
     write_manifest(folder / "manifest.jsonl", split)
     started = time.monotonic()
-    train(folder / "manifest.jsonl", folder / "run", load_train_config(CONFIG, settings), asr="none", resume=True)
+    train(folder / "manifest.jsonl", folder / "run", config, asr="none", resume=True)
     rows = (folder / "run/predictions/test.csv").read_text("utf-8").splitlines()
     yes, no = (rows[0].split(",").index(f"logit_donated_{name}") for name in ("yes", "no"))
     by_id = {cells[0]: int(float(cells[yes]) > float(cells[no])) for cells in (row.split(",") for row in rows[1:])}
     result = {
+        "made_from": made_from,
         "predicted": [by_id[calls[at].call_id] for at in test],
         "seconds": time.monotonic() - started,
     }

@@ -33,7 +33,7 @@ def main() -> None:
             before = _megabytes(Path(scratch) / "core")
             subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True)
             figures["scoring install, MB"] = round(_megabytes(Path(scratch) / "core") - before, 1)
-        demo = [python, "-m", "callsift.cli", "demo", "--out", f"{scratch}/demo"]
+        demo: list[str | Path] = [python, "-m", "callsift.cli", "demo", "--out", f"{scratch}/demo"]
         figures["callsift demo, s (median)"] = _median_s(demo, options.runs)
         figures["callsift --help, s (median)"] = _median_s([python, "-m", "callsift.cli", "--help"], options.runs)
     for name, value in figures.items():

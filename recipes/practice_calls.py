@@ -8,9 +8,11 @@ grade alike, so that having audio says nothing about where a call comes from or 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from zlib import crc32
 
@@ -18,11 +20,14 @@ import numpy as np
 import soundfile
 from benchmarks.persuasion import read_dialogues
 
+from callsift.canonical import sha256_of_json
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import folds, label_key
 from callsift.files import write_text
 from callsift.types import Call, Role, Turn
-from recipes.build_demo_calls import turns_json
+from recipes import telephone as line
+from recipes import voices
+from recipes.build_demo_calls import turn_records
 from recipes.dialogue import RATE_HZ, Dialogue, Line, plain_text
 from recipes.grammar import generate_dialogues
 from recipes.telephone import telephone
@@ -114,12 +119,22 @@ def _voiced(calls: Sequence[Call], plan: Plan) -> list[int]:
 
 
 def _voice(job: tuple[Dialogue, Path, int]) -> None:
-    """Voice a call; the transcript is written last, so that where it stands the audio is whole."""
+    """Voice a call, unless that was done from the same dialogue by the same recipe.
+
+    The transcript is written last, so that where it stands the audio is whole.
+    """
     dialogue, path, seed = job
     transcript = path.with_suffix(".json")
-    if transcript.exists():
+    made_from = sha256_of_json([repr(dialogue), seed, _recipe_sha256()])
+    if transcript.exists() and json.loads(transcript.read_text("utf-8")).get("made_from") == made_from:
         return
     voiced = voice_dialogue(dialogue, seed)
     samples = telephone(voiced.samples, np.random.default_rng(seed))
     soundfile.write(path, samples.T, RATE_HZ, format="WAV", subtype="ULAW")
-    write_text(transcript, turns_json(voiced))
+    write_text(transcript, json.dumps({"made_from": made_from, "turns": turn_records(voiced)}, ensure_ascii=False))
+
+
+@lru_cache
+def _recipe_sha256() -> str:
+    """Hash of the code that turns a dialogue into audio."""
+    return sha256_of_json([Path(module.__file__ or "").read_text("utf-8") for module in (voices, line)])

@@ -155,7 +155,7 @@ def write_bundle(
     Raises:
         BundleError: the target exists and is not a bundle.
     """
-    if target.exists() and not (target / "bundle.json").is_file() and any(target.iterdir()):
+    if target.exists() and (target.is_file() or (any(target.iterdir()) and not (target / "bundle.json").is_file())):
         raise BundleError(f"{target} exists and is not a bundle; choose another folder or remove it")
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -187,13 +187,21 @@ def write_bundle(
         )
         staged.chmod(0o755)
         load_bundle(staged)
-        if target.exists():
-            shutil.rmtree(target)
-        staged.replace(target)
+        _swap(staged, target)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     return load_bundle(target)
+
+
+def _swap(staged: Path, target: Path) -> None:
+    """Put a finished folder in the place of another: at every instant one of the two is whole on the disk."""
+    aside = target.with_name(f".{target.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if target.exists():
+        target.replace(aside)
+    staged.replace(target)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _or_none(balance: Mapping[str, float] | None) -> dict[str, float] | None:

@@ -121,7 +121,7 @@ class FrontEnd(Settings):
 
 
 class NetworkConfig(Settings):
-    """Sizes of the network (DESIGN: encoders → fusion → context → heads)."""
+    """Sizes of the network: encoders → fusion → context → heads."""
 
     streams: tuple[Literal["text", "audio"], ...] = ("text", "audio")
     """What the network reads."""

@@ -41,7 +41,7 @@ class WarningCode(StrEnum):
     """What a user should know about a result that was given all the same."""
 
     TRUNCATED = "truncated"
-    CLIPPED_VALUES = "clipped_values"
+    REPAIRED_SAMPLES = "repaired_samples"
     FALLBACK_ASR = "fallback_asr"
     NO_TRANSCRIPT = "no_transcript"
     NO_AUDIO = "no_audio"
@@ -49,10 +49,8 @@ class WarningCode(StrEnum):
     APPROXIMATE_TIMES = "approximate_times"
     CUT_IN_SPEECH = "cut_in_speech"
     TEXT_CUT = "text_cut"
-    LONG_TURN = "long_turn"
     OTHER_ASR = "other_asr"
     UNKNOWN_KEY = "unknown_key"
-    LANGUAGE = "language"
 
 
 class CallsiftError(Exception):

@@ -21,6 +21,7 @@ from callsift.errors import ConfigError, DataError
 from callsift.types import BoolArray, Label
 
 SHIPPED = ("marketcalls", "donation")
+_RESERVED = {*dir(dict), "type", "training", "forward"}  # names that a part of the network has already
 
 
 class LabelScheme(BaseModel):
@@ -50,15 +51,22 @@ class LabelScheme(BaseModel):
             raise ValueError(f"grades must be at least two different names, not {list(self.grades)}")
         for task, classes in self.tasks.items():
             covered = [grade for members in classes.values() for grade in members]
-            if sorted(covered) != sorted(self.grades):
+            if sorted(covered) != sorted(self.grades) or not all(classes.values()):
                 raise ValueError(
-                    f"task '{task}' must hold each of {list(self.grades)} in exactly one class, but holds {covered}"
+                    f"task '{task}' must hold each of {list(self.grades)} in exactly one class, and no class may be "
+                    f"empty; it holds {dict(classes)}"
                 )
         if not any(len(classes) == len(self.grades) for classes in self.tasks.values()):
             raise ValueError(f"one task must tell all of {list(self.grades)} apart")
         for name, wanted in (("positive", set(self.positive)), ("worth", set(self.worth))):
             if wanted - known:
                 raise ValueError(f"{name} names unknown grades {sorted(wanted - known)}")
+        if len(set(self.positive)) != len(self.positive):
+            raise ValueError(f"positive names a grade twice: {list(self.positive)}")
+        if self.worth and self.kind == "classes":
+            raise ValueError("worth ranks grades, and classes have no order: leave it out, or make the kind 'ordered'")
+        if any(not task.isidentifier() or task in _RESERVED for task in self.tasks):
+            raise ValueError(f"task names must be plain words, not {list(self.tasks)}")
         if self.worth and set(self.worth) != known:
             raise ValueError(f"worth must name every grade; missing {sorted(known - set(self.worth))}")
         return self

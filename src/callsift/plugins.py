@@ -2,7 +2,7 @@
 
 A config says `asr: {name: pocketsphinx, options: {...}}`. The name is looked up in the built-in table, then
 among the installed entry points of `callsift.<kind>`, then read as `package.module:attribute`. A part is
-imported only when it is chosen. A bundle may name built-in front-end parts only (`builtin_only=True`).
+imported only when it is chosen.
 """
 
 from __future__ import annotations
@@ -61,12 +61,11 @@ class Runtime(Protocol):
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "asr": {"pocketsphinx": "callsift.asr.pocketsphinx:PocketsphinxEngine"},
-    "vad": {"webrtc": "callsift.speech.vad:detect_speech"},
 }
 
 
-def load(kind: str, name: str, *, builtin_only: bool = False) -> Any:
-    """The part called `name` of a kind (`asr`, `vad`).
+def load(kind: str, name: str) -> Any:
+    """The part called `name` of a kind (`asr`; others join the table as they come).
 
     Raises:
         ConfigError: nothing goes by that name; the message lists what does.
@@ -74,12 +73,11 @@ def load(kind: str, name: str, *, builtin_only: bool = False) -> Any:
     table = BUILT_IN[kind]
     if name in table:
         return _attribute(table[name])
-    if not builtin_only:
-        for point in entry_points(group=f"callsift.{kind}"):
-            if point.name == name:
-                return point.load()
-        if ":" in name:
-            return _attribute(name)
+    for point in entry_points(group=f"callsift.{kind}"):
+        if point.name == name:
+            return point.load()
+    if ":" in name:
+        return _attribute(name)
     raise ConfigError(
         f"{kind} '{name}' is not known. Built in: {', '.join(sorted(table))}. "
         f"Other parts are named by an installed entry point of 'callsift.{kind}' or as 'package.module:attribute'."

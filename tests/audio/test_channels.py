@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from callsift.audio.channels import assign_roles, to_mono
+from callsift.audio.channels import assign_roles
 from callsift.errors import RecordingError
 from callsift.types import Waveform
 
@@ -30,9 +30,3 @@ def test_given_roles_win():
 def test_a_role_for_a_channel_that_is_not_there(channel):
     with pytest.raises(RecordingError, match=rf"channel {channel} \('customer'\).*1 channel,"):
         assign_roles(waveform(1), {0: "agent", channel: "customer"})
-
-
-def test_to_mono():
-    stereo = waveform(2)
-    np.testing.assert_array_equal(to_mono(stereo, (0, 1)), [2, 3, 4, 5])
-    assert to_mono(stereo, (1,)).base is stereo.samples.base

@@ -195,7 +195,7 @@ def test_samples_that_are_no_numbers(tmp_path):
     samples[100:103] = np.nan
     samples[500] = np.inf
     recording = decode(wav(tmp_path / "few.wav", samples, subtype="FLOAT"))
-    assert codes(recording) == [WarningCode.CLIPPED_VALUES]
+    assert codes(recording) == [WarningCode.REPAIRED_SAMPLES]
     assert np.isfinite(recording.waveform.samples).all()
     assert (recording.waveform.samples[0, [100, 101, 102, 500]] == 0).all()
     samples[:400] = np.nan

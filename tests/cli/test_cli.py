@@ -186,7 +186,7 @@ def test_no_torch_and_no_transformers_while_scoring(mixed_folder: Path) -> None:
         (["score", "{good}", "--channels", "agent,boss"], "'boss' is not one of agent, customer"),
         (["score", "{good}", "--asr", "absent"], "asr 'absent' is not known. Built in: pocketsphinx"),
         (["score", "{good}", "--output", "x.txt"], "must end in .jsonl, .csv, .parquet"),
-        (["score", "{good}", "--output", "x.csv", "--resume"], "--resume needs"),
+        (["score", "{good}", "--resume"], "--resume needs"),
         (["export", "{good}", "-o", "x"], "is not a run"),
         (["train", "{good}", "-o", "x", "--set", "fit.epoks=3"], "unknown key 'fit.epoks'"),
     ],

@@ -177,7 +177,7 @@ def test_segments_with_recordings_of_their_own(calls: tuple[Call, ...], tmp_path
 def test_a_prepared_set_gives_the_same_streams(calls: tuple[Call, ...], tmp_path: Path) -> None:
     pipeline = _pipeline()
     prepared = [pipeline.prepare(call) for call in calls[:3]]
-    assert write_prepared(tmp_path, prepared, pipeline.front_end, "none") == 3
+    assert write_prepared(tmp_path, prepared, pipeline.front_end) == 3
     check_prepared(tmp_path, pipeline.front_end.sha256)
     with pytest.raises(DataError, match="prepared with other settings"):
         check_prepared(tmp_path, FrontEnd(silence="remove").sha256)

@@ -7,12 +7,10 @@ that belongs in `assign_roles`, between the given roles and the habit, and would
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Mapping
 
 from callsift.errors import ErrorCode, RecordingError
-from callsift.types import FloatArray, Role, Waveform
+from callsift.types import Role, Waveform
 
 _OTHER_SIDE: dict[Role, Role] = {"agent": "customer", "customer": "agent", "unknown": "unknown"}
 
@@ -40,12 +38,3 @@ def assign_roles(waveform: Waveform, given: Mapping[int, Role] | None) -> Mappin
     if not given:
         return {0: "agent", 1: "customer"}
     return {channel: given.get(channel) or _OTHER_SIDE[given[1 - channel]] for channel in (0, 1)}
-
-
-def to_mono(waveform: Waveform, channels: Sequence[int]) -> FloatArray:
-    """The mean of some channels, (samples,) float32; one channel alone is returned as it is, not copied."""
-    if len(channels) == 1:
-        mono: FloatArray = waveform.samples[channels[0]]
-        return mono
-    mean: FloatArray = waveform.samples[list(channels)].mean(axis=0, dtype=np.float32)
-    return mean

@@ -138,7 +138,7 @@ def _repaired(path: Path, samples: FloatArray) -> tuple[FloatArray, tuple[Note, 
         )
         raise RecordingError(ErrorCode.BAD_SAMPLES, message)
     message = f"'{path.name}': {bad} samples that are not numbers (NaN or infinity) were set to 0."
-    return np.where(good, samples, np.float32(0)), (Note(WarningCode.CLIPPED_VALUES, message),)
+    return np.where(good, samples, np.float32(0)), (Note(WarningCode.REPAIRED_SAMPLES, message),)
 
 
 def _samples(path: Path, file: BufferedReader, container: str) -> tuple[FloatArray, int, bool]:

@@ -59,8 +59,13 @@ def main() -> None:
             raise
         typer.echo(f"callsift: {error}", err=True)
         sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        typer.echo(f"callsift: {error}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("callsift: stopped", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)

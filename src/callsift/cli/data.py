@@ -62,7 +62,7 @@ def prepare(
     from callsift.cli.show import progress, say
     from callsift.config import load_train_config
     from callsift.data.manifest import read_manifest
-    from callsift.errors import RecordingError
+    from callsift.errors import DataError, ErrorCode, RecordingError
     from callsift.files import exclusive_lock
     from callsift.pipeline import Pipeline, make_asr, write_prepared
     from callsift.text.tokens import word_tokenizer
@@ -76,12 +76,13 @@ def prepare(
         for call in progress(found.calls, len(found.calls), "preparing"):
             try:
                 yield pipeline.prepare(call)
-            except RecordingError as error:
+            except (RecordingError, DataError) as error:
                 failed.append(call.call_id)
-                say(f"left out: {call.call_id}: {error.code}: {error}")
+                code = error.code if isinstance(error, RecordingError) else ErrorCode.BAD_TRANSCRIPT
+                say(f"left out: {call.call_id}: {code}: {error}")
 
     with exclusive_lock(output / ".lock"):
-        written = write_prepared(output, prepared(), front_end, pipeline.asr_name)
+        written = write_prepared(output, prepared(), front_end)
     say(f"{written} calls prepared in {output}" + (f", {len(failed)} left out" if failed else ""))
     if failed:
         raise typer.Exit(1)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callsift.bundle import STARTER
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
+    from callsift.scoring.batch import ScorerSpec
     from callsift.scoring.scorer import Scorer
     from callsift.scoring.sources import Sources
-
-STARTER = "starter"
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def score(
         typer.Option("--output", "-o", help="Results as .jsonl (with evidence), .csv or .parquet."),
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Also write an HTML report here.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an --output .jsonl of before.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an --output that was stopped.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
 ) -> None:
     """Grade recordings: a table ranked by how good a lead each call is, or one JSON line per call.
@@ -99,11 +99,13 @@ def score(
         raise UsageError(f"--output {output}: the name must end in {', '.join(FORMATS)}")
     if output is not None and output.suffix == ".parquet":
         require_parquet()
-    if resume and (output is None or output.suffix != ".jsonl"):
-        raise UsageError("--resume needs --output FILE.jsonl, the only format that grows call by call")
+    if resume and output is None:
+        raise UsageError("--resume needs the --output FILE to go on with")
+    if output is not None and output.suffix != ".jsonl" and output.exists():
+        raise UsageError(f"{output} exists; name another --output, or remove it")
     sources = find_calls(paths, parse_channels(channels))
     bundle = load_bundle(find_bundle(model))
-    spec = ScorerSpec(bundle.path, asr)
+    spec = ScorerSpec(bundle.path, asr, channels=channels)
     scorer = spec.make()
     _refuse_foreign_sets(sources, bundle.front_end.sha256)
     for note in sources.notes:
@@ -126,19 +128,19 @@ def _refuse_foreign_sets(sources: Sources, front_end_sha256: str) -> None:
 
 
 def _run(
-    spec: Any, scorer: Scorer, sources: Sources, output: Path | None, resume: bool, workers: int
+    spec: ScorerSpec, scorer: Scorer, sources: Sources, output: Path | None, resume: bool, workers: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Score what isn't scored yet; every result is on disk before the next call is begun."""
+    """Score what isn't scored yet. With an output, every result is in a file before the next call is begun."""
     from callsift.cli.show import progress, say
     from callsift.scoring.batch import score_all
-    from callsift.scoring.output import ResultFile, write_table
+    from callsift.scoring.output import ResultFile, journal_of, write_table
     from callsift.scoring.scorer import result_row
 
-    done: dict[str, dict[str, Any]] = {}
     file = None
-    if output is not None and output.suffix == ".jsonl":
+    done: dict[str, dict[str, Any]] = {}
+    if output is not None:
         file = ResultFile(
-            output,
+            journal_of(output),
             model=scorer.info,
             settings_sha256=scorer.settings_sha256,
             calls=sources.calls,
@@ -158,8 +160,9 @@ def _run(
         if file is not None:
             file.close()
     rows = [done[call.call_id] for call in sources.calls]
-    if output is not None and file is None:
+    if output is not None and journal_of(output) != output:
         write_table(output, rows)
+        journal_of(output).unlink()
     return rows, sum(row["error"] is not None for row in rows)
 
 

@@ -35,6 +35,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right", style="dim")
@@ -47,7 +48,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
     table.add_column("most telling moment", overflow="ellipsis", no_wrap=True, ratio=1)
     for place, row in enumerate(ranked(rows), start=1):
         truth = () if true_labels is None else (label_text(true_labels.get(row["call_id"])),)
-        table.add_row(str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
+        cells = (str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
+        table.add_row(*map(Text, cells))  # as it is: a transcript's [brackets] are not markup
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
 

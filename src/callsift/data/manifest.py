@@ -5,6 +5,7 @@ Errors name file and line. Unknown keys are warnings, since other tools add thei
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Manifest:
             DataError: one does not; names file and line.
         """
         for call in self.calls:
-            for label in (call.label, *(segment.label for segment in call.segments)):
+            given = (call.label, *(s.label for s in call.segments), *(rating.label for rating in call.labels))
+            for label in given:
                 if label is not None:
                     try:
                         scheme.grade_set(label)
@@ -101,6 +103,8 @@ class _Row:
         if not isinstance(call_id, str) or not call_id:
             raise self.wrong("needs a 'call_id' that is a non-empty text")
         segments = tuple(self.segment(item, at) for at, item in enumerate(self.list_of(row, "segments")))
+        if len({segment.segment_id for segment in segments}) < len(segments):
+            raise self.wrong(f"call '{call_id}' has two segments with one segment_id")
         call = Call(
             call_id=call_id,
             audio=self.file(row, "audio"),
@@ -123,23 +127,28 @@ class _Row:
             raise self.wrong(f"segment {at} must be a JSON object, not {type(row).__name__}")
         start_s, end_s = self.times(row, f"segment {at}")
         turns = self.turns(row)
-        if not turns and row.get("text"):
-            turns = (Turn("unknown", str(row["text"]), start_s, end_s),)
+        text = self.text(row, "text")
+        if not turns and text:
+            turns = (Turn("unknown", text, start_s, end_s),)
         return Segment(
-            segment_id=str(row.get("segment_id", at)),
+            segment_id=str(at if row.get("segment_id") is None else row["segment_id"]),
             turns=turns,
             start_s=start_s,
             end_s=end_s,
             audio=self.file(row, "audio"),
             label=self.label(row.get("label")),
-            streams={name: self.stream(ref) for name, ref in (row.get("streams") or {}).items()},
+            streams=self.streams(row.get("streams")),
         )
 
+    def streams(self, rows: Any) -> dict[str, StreamRef]:
+        if rows is not None and not isinstance(rows, dict):
+            raise self.wrong(f'streams must be like {{"name": {{"path": …, "key": …}}}}, not {rows!r}')
+        return {name: self.stream(row) for name, row in (rows or {}).items()}
+
     def stream(self, row: Any) -> StreamRef:
-        if not isinstance(row, dict) or set(row) != {"path", "key"}:
+        path = self.file(row, "path") if isinstance(row, dict) and set(row) == {"path", "key"} else None
+        if path is None:
             raise self.wrong(f'a stream must be {{"path": …, "key": …}}, not {row!r}')
-        path = self.file(row, "path")
-        assert path is not None
         return StreamRef(path, str(row["key"]))
 
     def turns(self, row: dict[str, Any]) -> tuple[Turn, ...]:
@@ -149,10 +158,10 @@ class _Row:
         if not isinstance(row, dict):
             raise self.wrong(f"turn {at} must be a JSON object, not {type(row).__name__}")
         channel = row.get("channel")
-        if channel is not None and not isinstance(channel, int):
-            raise self.wrong(f"turn {at}: channel {channel!r} is not a number")
+        if channel is not None and (not isinstance(channel, int) or isinstance(channel, bool) or channel < 0):
+            raise self.wrong(f"turn {at}: channel {channel!r} is not 0, 1, …")
         start_s, end_s = self.times(row, f"turn {at}")
-        return Turn(self.role(row.get("role", "unknown")), str(row.get("text", "")), start_s, end_s, channel)
+        return Turn(self.role(row.get("role") or "unknown"), self.text(row, "text") or "", start_s, end_s, channel)
 
     def times(self, row: dict[str, Any], what: str) -> tuple[float | None, float | None]:
         start_s: Any = row.get("start_s")
@@ -165,14 +174,14 @@ class _Row:
 
     def role(self, value: Any) -> Role:
         for role in ROLES:
-            if value == role:
+            if str(value).lower() == role:
                 return role
         raise self.wrong(f"role {value!r} is not one of {', '.join(ROLES)}")
 
     def channels(self, value: Any) -> Mapping[int, Role] | None:
         if value is None:
             return None
-        if not isinstance(value, dict) or not all(str(key).isdigit() for key in value):
+        if not isinstance(value, dict) or not all(str(key).isdecimal() and str(key).isascii() for key in value):
             raise self.wrong(f'channels must be like {{"0": "agent", "1": "customer"}}, not {value!r}')
         return {int(key): self.role(role) for key, role in value.items()}
 
@@ -217,7 +226,7 @@ class _Row:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def call_row(call: Call, base: Path) -> dict[str, Any]:

@@ -26,9 +26,12 @@ def folds(calls: Sequence[Call], count: int, seed: int) -> list[list[int]]:
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for at, call in enumerate(calls):
-        groups[call.group or (str(call.audio) if call.audio else call.call_id)].append(at)
-    if len(groups) < count:
-        raise DataError(f"{len(calls)} calls in {len(groups)} groups can't be split into {count} folds")
+        groups[_group(call)].append(at)
+    if len(groups) < max(count, 2):
+        raise DataError(
+            f"{len(calls)} calls in {len(groups)} groups can't be split into {max(count, 2)} parts; "
+            "more calls, or finer groups, are needed"
+        )
     names = sorted(groups)
     np.random.default_rng(seed).shuffle(names)
     names.sort(key=lambda name: -len(groups[name]))
@@ -45,10 +48,15 @@ def folds(calls: Sequence[Call], count: int, seed: int) -> list[list[int]]:
 
 def hold_out(calls: Sequence[Call], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Indices of the kept and the held-out calls; about `share` of them held out, at least one of each."""
-    count = max(2, round(1.0 / share))
+    count = min(len({_group(call) for call in calls}), 20)
+    taken = min(max(1, round(share * count)), count - 1)
     parts = folds(calls, count, seed)
-    kept = sorted(at for part in parts[1:] for at in part)
-    return kept, parts[0]
+    return sorted(at for part in parts[taken:] for at in part), sorted(at for part in parts[:taken] for at in part)
+
+
+def _group(call: Call) -> str:
+    """What a call must stay together with: its group, else its recording, else itself."""
+    return call.group or (str(call.audio) if call.audio else call.call_id)
 
 
 def check_groups(parts: Mapping[str, Sequence[Call]]) -> None:

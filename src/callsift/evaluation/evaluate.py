@@ -33,10 +33,15 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
             scores.append(score)
     if not scores:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
+    balance = scorer.calibration.train_balance
     return {
         "model": rows[0]["model"],
-        "combined": figures_by_task(scorer.scheme, labels, [score.probabilities for score in scores]),
-        "raw": figures_by_task(scorer.scheme, labels, [score.raw_probabilities for score in scores]),
+        "combined": figures_by_task(
+            scorer.scheme, labels, [score.probabilities for score in scores], train_balance=balance
+        ),
+        "raw": figures_by_task(
+            scorer.scheme, labels, [score.raw_probabilities for score in scores], train_balance=balance
+        ),
         "failed": failed,
         "rows": rows,
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from callsift.evaluation.metrics import METRICS, bootstrap, majority
+from callsift.evaluation.metrics import METRICS, Classes, bootstrap, majority
 from callsift.labels import LabelScheme
 from callsift.types import Label
 
@@ -16,12 +16,18 @@ Probabilities = Sequence[Mapping[str, Mapping[str, float]]]
 
 
 def figures_by_task(
-    scheme: LabelScheme, labels: Sequence[Label], probabilities: Probabilities, *, draws: int = 2000
+    scheme: LabelScheme,
+    labels: Sequence[Label],
+    probabilities: Probabilities,
+    *,
+    train_balance: Mapping[str, float] | None = None,
+    draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
     """Per task: calls, accuracy, macro and weighted F1, the same of the majority class, all with intervals.
 
     `probabilities`: per call, task → class → p. A call counts for the tasks that its label settles;
-    a task that no label settles has `calls` 0 and nothing else.
+    a task that no label settles has `calls` 0 and nothing else. `train_balance`: share of every grade in
+    training, which decides what the majority baseline answers; without it the calls at hand do.
     """
     found: dict[str, dict[str, Any]] = {}
     for task, classes in scheme.tasks.items():
@@ -36,10 +42,18 @@ def figures_by_task(
             truth, predicted = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
             for name, metric in METRICS.items():
                 found[task][name] = asdict(bootstrap(metric, truth, predicted, draws=draws))
+            often = _majority(scheme, task, truth, train_balance)
             found[task]["majority"] = {
-                name: asdict(bootstrap(metric, truth, majority(truth), draws=draws)) for name, metric in METRICS.items()
+                name: asdict(bootstrap(metric, truth, often, draws=draws)) for name, metric in METRICS.items()
             }
     return found
+
+
+def _majority(scheme: LabelScheme, task: str, truth: Classes, train_balance: Mapping[str, float] | None) -> Classes:
+    if train_balance is None:
+        return majority(truth)
+    shares = [sum(train_balance[grade] for grade in members) for members in scheme.tasks[task].values()]
+    return np.full_like(truth, int(np.argmax(shares)))
 
 
 def table_of(figures: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:

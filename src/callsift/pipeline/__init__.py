@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from callsift.config import FrontEnd
 from callsift.pipeline.prepare import NO_ASR, Preparer
-from callsift.pipeline.prepared_set import check_prepared, write_prepared
+from callsift.pipeline.prepared_set import asr_of, check_prepared, write_prepared
 from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
 from callsift.plugins import AsrEngine, load
 from callsift.text.tokens import TextTokens, load_tokenizer
@@ -21,7 +21,7 @@ from callsift.types import Call, CallInputs, Note, PreparedCall
 
 DEFAULT_ASR = "pocketsphinx"
 
-__all__ = ["Pipeline", "check_prepared", "segment_text", "speech_seconds", "write_prepared"]
+__all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_seconds", "write_prepared"]
 
 
 class Pipeline:

@@ -16,7 +16,7 @@ from callsift.speech.rounds import pack_untimed
 from callsift.speech.spans import joined
 from callsift.speech.turns import spread_text, turns_from_speech
 from callsift.speech.vad import detect_speech
-from callsift.text.normalise import guess_language
+from callsift.text.normalise import guess_language, short_language
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Span, Turn
 
 NO_ASR = "none"
@@ -51,9 +51,12 @@ class Preparer:
                 f"{recording.path.name}: no speech found in {waveform.duration_s:.1f} s. "
                 "Listen to it; if there is speech, give a transcript beside it.",
             )
+        if turns and not any(speech):
+            notes.append(Note(WarningCode.NO_AUDIO, "no speech found in the recording: scored by its transcript alone"))
+            return self._by_text(call, turns, [*recording.notes, *notes])
         language = call.language or guess_language(_all_text(call, turns))
         asr = None
-        if not _has_text(call, turns):
+        if not _has_text(call, turns) and not any(segment.turns for segment in call.segments):
             turns, asr = self._listen(recording, speech, channels, language, notes)
             language = language or guess_language(" ".join(turn.text for turn in turns))
         elif turns and not all(turn.timed for turn in turns):
@@ -131,7 +134,7 @@ class Preparer:
                 Note(WarningCode.NO_TRANSCRIPT, "no transcript and no speech recognition: scored by audio alone")
             )
             return turns, None
-        short = None if language is None else language.split("-")[0].lower()
+        short = None if language is None else short_language(language)
         if short is not None and short not in self.asr.languages:
             notes.append(
                 Note(

@@ -17,15 +17,16 @@ SCHEMA_VERSION = 1
 _FILE = "front_end.json"
 
 
-def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: FrontEnd, asr: str) -> int:
-    """Write the set when all calls are through and say how many; `asr`: the engine that was offered.
+def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: FrontEnd) -> int:
+    """Write the set when all calls are through and say how many there are.
 
     The manifest comes last: a folder with one is whole.
     """
-    calls: list[Call] = [
-        replace(found.call, language=found.language, transcript=None, turns=(), segments=found.segments)
-        for found in prepared
-    ]
+    calls: list[Call] = []
+    engines: set[str] = set()
+    for found in prepared:
+        engines |= {found.asr} if found.asr else set()
+        calls.append(replace(found.call, language=found.language, transcript=None, turns=(), segments=found.segments))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(
         folder / _FILE,
@@ -34,7 +35,7 @@ def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: Fr
             "settings": front_end.model_dump(mode="json"),
             "sha256": front_end.sha256,
             "vad": VAD_NAME,
-            "asr": asr,
+            "asr": min(engines, default=None),
         },
     )
     write_manifest(folder / "manifest.jsonl", calls)
@@ -62,6 +63,6 @@ def check_prepared(folder: Path, front_end_sha256: str) -> None:
 
 
 def asr_of(folder: Path) -> str | None:
-    """The engine that a prepared set's text may come from; None for a folder that is no prepared set."""
+    """The engine that wrote text of a prepared set; None where none did, or the folder is no prepared set."""
     path = folder / _FILE
-    return str(read_json(path)["asr"]) if path.is_file() else None
+    return read_json(path).get("asr") if path.is_file() else None

@@ -23,7 +23,7 @@ from callsift.audio.features import (
 from callsift.config import FrontEnd, LogMel
 from callsift.errors import WarningCode
 from callsift.speech.cutting import kept_spans
-from callsift.speech.spans import total_s, within
+from callsift.speech.spans import joined, total_s, within
 from callsift.speech.vad import detect_speech
 from callsift.text.format import format_turns, template_for
 from callsift.text.tokens import TextTokens
@@ -107,7 +107,10 @@ class StreamMaker:
         whole = Waveform(np.concatenate(samples, axis=1), rate_hz)
         channels = assign_roles(whole, prepared.call.channels)
         speech = tuple(detect_speech(channel, rate_hz) for channel in whole.samples)
-        roles = {channels[channel]: speech[channel] for channel in range(count)}
+        spoken: dict[Role, list[Span]] = {}
+        for channel, heard_speech in enumerate(speech):
+            spoken.setdefault(channels[channel], []).extend(heard_speech)
+        roles = {role: joined(spans) for role, spans in spoken.items()}
         heard = CallAudio(self.front_end, whole, channels, speech, roles)
         return [None if span is None else heard.cut(span) for span in spans]
 
@@ -176,7 +179,7 @@ def _relative(view: FloatArray, constants: LogMel, roles: Mapping[Role, Sequence
     return relative_to_speaker(view, reference, frame_owners(spans, len(view), **clock))
 
 
-def role_spans(prepared: PreparedCall) -> dict[Role, list[Span]]:
+def role_spans(prepared: PreparedCall) -> dict[Role, tuple[Span, ...]]:
     """When each role speaks: the speech of its channel; on a channel of unknown role, its timed turns."""
     found: dict[Role, list[Span]] = {}
     for channel, spans in enumerate(prepared.speech):
@@ -190,7 +193,7 @@ def role_spans(prepared: PreparedCall) -> dict[Role, list[Span]]:
         for turn in turns:
             if turn.role != "unknown" and turn.channel in (None, channel):
                 found.setdefault(turn.role, []).append(Span(turn.start_s or 0.0, turn.end_s or 0.0))
-    return found
+    return {role: joined(spans) for role, spans in found.items()}
 
 
 def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from callsift.bundle import load_bundle
 from callsift.errors import ErrorCode
-from callsift.scoring.scorer import Scorer
+from callsift.scoring.scorer import Scorer, printable
 from callsift.types import Call, CallScore
 
 
@@ -27,9 +28,12 @@ class ScorerSpec:
     bundle: Path
     asr: str | None = None
     threads: int | None = None
+    channels: str | None = None
+    """`--channels`, which results depend on."""
 
     def make(self) -> Scorer:
-        return Scorer.from_bundle(load_bundle(self.bundle), asr=self.asr, threads=self.threads)
+        bundle = load_bundle(self.bundle)
+        return Scorer.from_bundle(bundle, asr=self.asr, threads=self.threads, channels=self.channels)
 
 
 def score_all(spec: ScorerSpec, scorer: Scorer, calls: Sequence[Call], workers: int = 1) -> Iterator[CallScore]:
@@ -37,13 +41,14 @@ def score_all(spec: ScorerSpec, scorer: Scorer, calls: Sequence[Call], workers: 
     if workers <= 1 or len(calls) <= 1:
         yield from map(scorer.score, calls)
         return
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    spec = ScorerSpec(spec.bundle, spec.asr, threads)
-    survivors: list[Call] = []
-    yield from _pooled(spec, calls, workers, lost=survivors.append)
-    for call in survivors:
-        again = list(_pooled(spec, [call], 1, lost=lambda _: None))
-        yield again[0] if again else _crashed(scorer, call)
+    spec = replace(spec, threads=max(1, (os.cpu_count() or 1) // workers))
+    left = deque(calls)
+    while left:
+        lost: list[Call] = []
+        yield from _pooled(spec, left, workers, lost)
+        for call in lost:
+            again = list(_pooled(spec, deque([call]), 1, []))
+            yield again[0] if again else _crashed(scorer, call)
 
 
 _worker: Scorer | None = None
@@ -59,23 +64,35 @@ def _score(call: Call) -> CallScore:
     return _worker.score(call)
 
 
-def _pooled(spec: ScorerSpec, calls: Sequence[Call], workers: int, lost: Callable[[Call], None]) -> Iterator[CallScore]:
+def _pooled(spec: ScorerSpec, left: deque[Call], workers: int, lost: list[Call]) -> Iterator[CallScore]:
+    """Take calls from `left` until none is left or a worker dies; the calls then under way go to `lost`."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(spec,)) as pool:
-        waiting: dict[Future[CallScore], Call] = {pool.submit(_score, call): call for call in calls}
-        for done in as_completed(waiting):
-            try:
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(spec,))
+    waiting: dict[Future[CallScore], Call] = {}
+    try:
+        while left or waiting:
+            while left and len(waiting) < 2 * workers:
+                call = left.popleft()
+                waiting[pool.submit(_score, call)] = call
+            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for done in ready:
                 result = done.result()
-            except BrokenProcessPool:
-                lost(waiting[done])
-            else:
+                del waiting[done]
                 yield result
+    except BrokenProcessPool:
+        for future, call in waiting.items():
+            if future.done() and future.exception() is None:
+                yield future.result()
+            else:
+                lost.append(call)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _crashed(scorer: Scorer, call: Call) -> CallScore:
     return CallScore(
         call_id=call.call_id,
-        path=None if call.audio is None else str(call.audio),
+        path=None if call.audio is None else printable(call.audio),
         audio_sha256=None,
         duration_s=None,
         language=call.language,

@@ -6,6 +6,8 @@ unchanged: one more row through the `call` graph, not one more pass through the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from callsift.decision import Calibration, Verdict, decide
@@ -26,15 +28,19 @@ def segment_vectors(runtime: Runtime, inputs: CallInputs) -> FloatArray:
     Raises:
         RecordingError: `missing_stream`, no segment has any stream that the network reads.
     """
-    has = [name for name in runtime.widths if any(segment.get(name) for segment in inputs.segments)]
-    if not has:
-        raise RecordingError(
-            ErrorCode.MISSING_STREAM,
-            f"this model reads {' and '.join(runtime.widths)}, and the call has none of it. "
-            "Give a transcript or a recording with speech.",
-        )
+    require_stream(inputs, tuple(runtime.widths))
     rows = [_one_segment(runtime, dict(segment)) for segment in inputs.segments]
     return np.concatenate(rows)
+
+
+def require_stream(inputs: CallInputs, streams: Sequence[str]) -> None:
+    """Raises RecordingError `missing_stream` unless some segment has one of the streams that the network reads."""
+    if not any(segment.get(name) for segment in inputs.segments for name in streams):
+        raise RecordingError(
+            ErrorCode.MISSING_STREAM,
+            f"this model reads {' and '.join(streams)}, and the call has none of it. "
+            "Give a transcript or a recording with speech.",
+        )
 
 
 def _one_segment(runtime: Runtime, segment: dict[str, StreamInput | None]) -> FloatArray:

@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from callsift.errors import UsageError
-from callsift.files import exclusive_lock, sha256_of_file, write_text
+from callsift.files import atomic_writer, exclusive_lock, sha256_of_file, write_text
+from callsift.scoring.scorer import printable
 from callsift.types import Call, ModelInfo
 
 FORMATS = (".jsonl", ".csv", ".parquet")
+
+
+def journal_of(output: Path) -> Path:
+    """Where results go as they come: the file itself for JSON Lines, a hidden file beside it for the others."""
+    return output if output.suffix == ".jsonl" else output.with_name(f".{output.name}.jsonl")
 
 
 class ResultFile:
@@ -38,8 +44,10 @@ class ResultFile:
             if not resume:
                 raise UsageError(f"{path} exists. Go on with it by --resume, or name another --output.")
             rows = _take_up(path, model, settings_sha256)
-            self.done = {c.call_id: rows[c.call_id] for c in calls if _same(rows.get(c.call_id), c)}
-            kept = [row for row in rows.values() if row["call_id"] in self.done]
+            named = {call.call_id: call for call in calls}
+            self.done = {name: row for name, row in rows.items() if name in named and _same(row, named[name])}
+            # Rows of calls that are not named this time stay; those to be scored again make room.
+            kept = [row for name, row in rows.items() if name in self.done or name not in named]
             write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
         self._stream = path.open("a", encoding="utf-8")
 
@@ -63,7 +71,7 @@ def _same(row: Mapping[str, Any] | None, call: Call) -> bool:
     if call.audio is None:
         return row["path"] is None
     try:
-        return bool(row["path"] == str(call.audio) and row["audio_sha256"] == sha256_of_file(call.audio))
+        return bool(row["path"] == printable(call.audio) and row["audio_sha256"] == sha256_of_file(call.audio))
     except OSError:
         return False
 
@@ -71,15 +79,11 @@ def _same(row: Mapping[str, Any] | None, call: Call) -> bool:
 def _take_up(path: Path, model: ModelInfo, settings_sha256: str) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run by call id. A last line cut short by a crash is dropped, failed calls too."""
     kept: dict[str, dict[str, Any]] = {}
-    lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+    # Not splitlines: a transcript may hold separators that it takes for the end of a line.
+    *lines, _cut_short = path.read_text("utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line) if line.endswith("\n") else None
-        except json.JSONDecodeError:
-            row = None
-        if row is None and number == len(lines):
-            break
-        if not isinstance(row, dict) or "call_id" not in row:
+        row = _result_of(line)
+        if row is None:
             raise UsageError(f"{path}, line {number}: not a result of callsift; name another --output")
         if row["model"]["sha256"] != model.sha256 or row["settings_sha256"] != settings_sha256:
             raise UsageError(
@@ -89,6 +93,16 @@ def _take_up(path: Path, model: ModelInfo, settings_sha256: str) -> dict[str, di
         if row["error"] is None:
             kept[row["call_id"]] = row
     return kept
+
+
+def _result_of(line: str) -> dict[str, Any] | None:
+    """A result row, or None if the line is none."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    needed = {"call_id", "path", "audio_sha256", "model", "settings_sha256", "error"}
+    return row if isinstance(row, dict) and needed <= set(row) and isinstance(row["model"], dict) else None
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -124,9 +138,8 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    part = path.with_name(f".{path.name}.part")
-    pq.write_table(pa.Table.from_pylist(rows), part)
-    part.replace(path)
+    with atomic_writer(path, "wb") as stream:
+        pq.write_table(pa.Table.from_pylist(rows), stream)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ Call ──pipeline.prepare──▶ PreparedCall ──pipeline.inputs──▶
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from callsift.bundle import Bundle
@@ -37,18 +39,24 @@ class Scorer:
         calibration: Calibration,
         info: ModelInfo,
         trained_on_asr: str | None = None,
+        channels: str | None = None,
     ) -> None:
-        """`trained_on_asr`: the engine that wrote the training transcripts; another one now is a warning."""
+        """`trained_on_asr`: the engine that wrote the training transcripts; another one now is a warning.
+
+        `channels`: who was said to be on which channel, a setting that results depend on.
+        """
         self.runtime = runtime
         self.pipeline = pipeline
         self.scheme = scheme
         self.calibration = calibration
         self.info = info
         self.trained_on_asr = trained_on_asr
-        self.settings_sha256 = settings_hash(pipeline.front_end, pipeline.asr_name)
+        self.settings_sha256 = settings_hash(pipeline.front_end, pipeline.asr_name, channels)
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, asr: str | None = None, threads: int | None = None) -> Scorer:
+    def from_bundle(
+        cls, bundle: Bundle, *, asr: str | None = None, threads: int | None = None, channels: str | None = None
+    ) -> Scorer:
         """A scorer of a bundle. `asr`: engine for calls without transcript; None is the built-in one."""
         from callsift.scoring.runtime import OnnxRuntime
 
@@ -59,6 +67,7 @@ class Scorer:
             calibration=bundle.calibration,
             info=bundle.info,
             trained_on_asr=bundle.provenance.get("asr"),
+            channels=channels,
         )
 
     def score(self, call: Call) -> CallScore:
@@ -127,7 +136,7 @@ class Scorer:
         waveform = None if prepared is None else prepared.waveform
         return {
             "call_id": call.call_id,
-            "path": None if call.audio is None else str(call.audio),
+            "path": None if call.audio is None else printable(call.audio),
             "audio_sha256": None if prepared is None else prepared.audio_sha256,
             "duration_s": None if waveform is None else waveform.duration_s,
             "language": call.language if prepared is None else prepared.language,
@@ -136,9 +145,14 @@ class Scorer:
         }
 
 
-def settings_hash(front_end: FrontEnd, asr: str) -> str:
+def printable(path: Path | str) -> str:
+    """A path as text that UTF-8 can hold: bytes of a name in another encoding become `\\xNN`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def settings_hash(front_end: FrontEnd, asr: str, channels: str | None) -> str:
     """Hash of everything besides the model that a result depends on."""
-    return sha256_of_json({"front_end": front_end.sha256, "asr": asr, "result": RESULT_VERSION})
+    return sha256_of_json({"front_end": front_end.sha256, "asr": asr, "channels": channels, "result": RESULT_VERSION})
 
 
 def result_row(score: CallScore) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from callsift.audio.decode import looks_like_audio
 from callsift.data.manifest import read_manifest
 from callsift.errors import UsageError
+from callsift.scoring.scorer import printable
 from callsift.types import ROLES, Call, Note, Role
 
 
@@ -49,7 +50,7 @@ def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None) -> 
                 calls += found
                 skipped += passed
             else:
-                calls.append(Call(call_id=path.name, audio=path))
+                calls.append(Call(call_id=printable(path.name), audio=path))
     if channels is not None:
         roles = dict(enumerate(channels))
         calls = [replace(call, channels=roles) if call.audio is not None else call for call in calls]
@@ -93,10 +94,10 @@ def _scan(folder: Path) -> tuple[list[Call], list[Path]]:
     skipped: list[Path] = []
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.is_dir():
+        if hidden or path.is_dir() or path.is_fifo() or path.is_socket():
             continue
         if looks_like_audio(path):
-            calls.append(Call(call_id=path.relative_to(folder).as_posix(), audio=path))
+            calls.append(Call(call_id=printable(path.relative_to(folder).as_posix()), audio=path))
         else:
             skipped.append(path)
     return calls, skipped

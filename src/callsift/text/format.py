@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callsift.config import RoleTemplate
-from callsift.text.normalise import normalise_text
+from callsift.text.normalise import normalise_text, short_language
 from callsift.types import Role, Turn
 
 
@@ -20,8 +20,7 @@ class RoleText:
 
 def template_for(templates: Mapping[str, RoleTemplate], language: str | None) -> RoleTemplate:
     """The template of a language (`zh-CN` → `zh`); the first one serves every other."""
-    short = (language or "").replace("_", "-").split("-")[0].lower()
-    return templates.get(short) or next(iter(templates.values()))
+    return templates.get(short_language(language or "")) or next(iter(templates.values()))
 
 
 def format_turns(turns: Sequence[Turn], template: RoleTemplate, *, normalise: bool) -> RoleText:

@@ -20,6 +20,11 @@ def is_chinese(character: str) -> bool:
     return "\u3400" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff"
 
 
+def short_language(language: str) -> str:
+    """`zh-CN`, `zh_TW` → `zh`."""
+    return language.replace("_", "-").split("-")[0].lower()
+
+
 def guess_language(text: str) -> str | None:
     """`zh` if at least a third of the letters are ideographs, `en` otherwise, None without letters."""
     letters = [character for character in text if character.isalpha()]

@@ -23,12 +23,10 @@ def export(run: Run, target: Path, *, card: str | None = None, provenance: Mappi
     """
     with tempfile.TemporaryDirectory() as scratch:
         contents = Path(scratch)
-        export_graphs(run.network, contents)
+        names = export_graphs(run.network, contents)
         shutil.copy(run.folder / "tokenizer.json", contents / "tokenizer.json")
         write_text(contents / "README.md", card or model_card(run))
-        graphs = Graphs(
-            {stream: f"encoder_{stream}.onnx" for stream in run.network.streams}, "fusion.onnx", "call.onnx"
-        )
+        graphs = Graphs(names["encoders"], names["fusion"], names["call"])
         return write_bundle(
             target,
             contents,

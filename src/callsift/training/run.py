@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import platform
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,18 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from callsift.config import TrainConfig, load_train_config
+from callsift.config import FitConfig, TrainConfig, load_train_config
 from callsift.data.manifest import Manifest, read_manifest
 from callsift.data.splits import check_groups, hold_out, label_key
 from callsift.decision import Calibration, decide
-from callsift.errors import ConfigError, DataError, RecordingError
+from callsift.errors import ConfigError, DataError, ErrorCode, RecordingError
 from callsift.evaluation.calibration import fit_temperatures
 from callsift.evaluation.tasks import figures_by_task
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.model import CallNetwork, build_network
-from callsift.pipeline import Pipeline, check_prepared, make_asr
+from callsift.pipeline import Pipeline, asr_of, check_prepared, make_asr
+from callsift.scoring.evidence import require_stream
 from callsift.scoring.scorer import Scorer
 from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.training.batches import Example
@@ -105,7 +107,11 @@ def split_calls(manifest: Manifest, config: TrainConfig) -> dict[str, list[Call]
 
 
 def prepare_examples(
-    pipeline: Pipeline, scheme: LabelScheme, parts: Mapping[str, Sequence[Call]], progress: Progress
+    pipeline: Pipeline,
+    scheme: LabelScheme,
+    streams: Sequence[str],
+    parts: Mapping[str, Sequence[Call]],
+    progress: Progress,
 ) -> Prepared:
     """Calls → examples, in memory. A call that can't be prepared is left out and named, not fatal.
 
@@ -121,8 +127,12 @@ def prepare_examples(
             try:
                 prepared = pipeline.prepare(call)
                 inputs, _ = pipeline.inputs(prepared)
+                require_stream(inputs, streams)
             except RecordingError as error:
                 left_out[call.call_id] = f"{error.code}: {error}"
+                continue
+            except DataError as error:
+                left_out[call.call_id] = f"{ErrorCode.BAD_TRANSCRIPT}: {error}"
                 continue
             engines |= {prepared.asr} if prepared.asr else set()
             assert call.label is not None
@@ -150,21 +160,26 @@ def train(
     """
     manifest_file = data / "manifest.jsonl" if data.is_dir() else data
     scheme = load_scheme(config.labels)
+    if config.fit.monitor_task not in (None, *scheme.tasks):
+        raise ConfigError(f"fit.monitor_task '{config.fit.monitor_task}' is not one of {', '.join(scheme.tasks)}")
     manifest = read_manifest(manifest_file)
     manifest.check_labels(scheme)
     check_prepared(manifest_file.parent, config.front_end.sha256)
     parts = split_calls(manifest, config)
+    # The run keeps the scheme itself: a name or a file may mean something else tomorrow.
+    config = config.model_copy(update={"labels": scheme.model_dump(mode="json")})
     with exclusive_lock(folder / ".lock"):
         _begin(folder, config, manifest_file, parts, resume)
         torch.manual_seed(config.fit.seed)
         network = make_network(config, scheme)
         pipeline = Pipeline(config.front_end, word_tokenizer(), make_asr(asr))
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
-        ready = prepare_examples(pipeline, scheme, parts, progress)
+        ready = prepare_examples(pipeline, scheme, network.streams, parts, progress)
         start_text(network, ready.parts["train"])
         fitted = fit(
             network, ready.parts["train"], ready.parts["val"], config.fit, folder, resume=resume, on_epoch=on_epoch
         )
+        ready = replace(ready, asr=ready.asr or asr_of(manifest.path.parent))
         result = _conclude(folder, network, scheme, ready, fitted, config)
     return result
 
@@ -191,11 +206,11 @@ def _begin(
             raise DataError(f"was begun with another content of {manifest}; train into a new folder", folder)
         return
     write_json(folder / "data.json", data)
-    write_json(folder / "environment.json", _environment(config.fit.seed))
+    write_json(folder / "environment.json", _environment(config.fit))
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
-def _environment(seed: int) -> dict[str, Any]:
+def _environment(fit: FitConfig) -> dict[str, Any]:
     packages = {}
     for name in ("callsift", "torch", "numpy", "tokenizers", "onnxruntime", "soundfile", "av", "soxr"):
         try:
@@ -204,11 +219,21 @@ def _environment(seed: int) -> dict[str, Any]:
             packages[name] = "not installed"
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "seed": seed,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "commit": _commit(),
+        "threads": fit.threads,
+        "seed": fit.seed,
         "packages": packages,
     }
+
+
+def _commit() -> str | None:
+    """The commit of callsift's checkout, None where it is installed from a wheel."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
 
 
 def _conclude(
@@ -229,9 +254,13 @@ def _conclude(
     for name, found in logits.items():
         examples = ready.parts[name]
         verdicts = decide(found, scheme, calibration)
+        labels = [example.label for example in examples]
         figures[name] = {
-            "combined": figures_by_task(scheme, [e.label for e in examples], [v.probabilities for v in verdicts]),
-            "raw": figures_by_task(scheme, [e.label for e in examples], [v.raw for v in verdicts]),
+            kind: figures_by_task(scheme, labels, answers, train_balance=calibration.train_balance)
+            for kind, answers in (
+                ("combined", [v.probabilities for v in verdicts]),
+                ("raw", [v.raw for v in verdicts]),
+            )
         }
         _write_predictions(folder / f"predictions/{name}.csv", scheme, examples, found, config.fit.seed)
     result = {

@@ -48,7 +48,10 @@ def latent_embeddings(examples: Sequence[Example], buckets: int, width: int) -> 
     weights = (1 + np.log(counts)) * rarity[columns]
     norms = np.sqrt(np.bincount(rows, weights**2, minlength=calls))
     matrix = torch.sparse_coo_tensor(
-        np.stack([rows, columns]), weights / norms[rows], (calls, buckets), check_invariants=True
+        torch.from_numpy(np.stack([rows, columns])),
+        torch.from_numpy(weights / norms[rows]),
+        (calls, buckets),
+        check_invariants=True,
     )
     _, singular, directions = torch.svd_lowrank(matrix, q=min(width + 10, calls), niter=6)
     usable = singular[:width].clamp(min=1e-6)
