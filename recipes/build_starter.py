@@ -78,7 +78,7 @@ def figures_of(run: Run, manifest: Manifest, source: str) -> dict[str, Any]:
     found = evaluate_calls(run.scorer(asr="none"), test)
     found["summary"] = {"test calls": len(test), "of them with audio": sum(call.audio is not None for call in test)}
     for task in run.scheme.tasks:
-        if found["combined"][task]["calls"]:
+        if found["combined"][task]["calls"] == len(test):
             found["summary"] |= _against_baselines(run.scheme, task, learnt, test, found["rows"])
     return found
 

@@ -80,8 +80,12 @@ def test_figures_count_only_what_a_label_settles() -> None:
     even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in scheme.tasks.items()}
     sure = {task: {name: float("A" in members) for name, members in c.items()} for task, c in scheme.tasks.items()}
     found = figures_by_task(scheme, ["A", ("A", "B", "C"), ("D", "E")], [sure, sure, even], draws=50)
-    assert [found[task]["calls"] for task in scheme.tasks] == [1, 2, 2, 3]
+    # "A" alone settles task five, "A" and "D or E" the next two: of one class only, five says nothing.
+    assert [found[task]["calls"] for task in scheme.tasks] == [0, 2, 2, 3]
     assert found["two"]["accuracy"]["value"] == pytest.approx(2 / 3)
-    assert found["five"]["majority"]["accuracy"]["value"] == 1.0
+    assert found["two"]["majority"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    mostly_de = {"A": 0.1, "B": 0.1, "C": 0.1, "D": 0.3, "E": 0.4}
+    found = figures_by_task(scheme, ["A", "A", "E"], [sure, sure, even], train_balance=mostly_de, draws=50)
+    assert found["two"]["majority"]["accuracy"]["value"] == pytest.approx(1 / 3)
     assert len(table_of(found)) == 4
     assert set(METRICS) <= set(found["two"])

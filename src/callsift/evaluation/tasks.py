@@ -25,8 +25,8 @@ def figures_by_task(
 ) -> dict[str, dict[str, Any]]:
     """Per task: calls, accuracy, macro and weighted F1, the same of the majority class, all with intervals.
 
-    `probabilities`: per call, task → class → p. A call counts for the tasks that its label settles;
-    a task that no label settles has `calls` 0 and nothing else. `train_balance`: share of every grade in
+    `probabilities`: per call, task → class → p. A call counts for the tasks that its label settles; a task that
+    no label settles, or for one class only, has `calls` 0 and nothing else. `train_balance`: share of every grade in
     training, which decides what the majority baseline answers; without it the calls at hand do.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -37,6 +37,9 @@ def figures_by_task(
             for label, answer in zip(labels, probabilities, strict=True)
             if (known := scheme.class_of(task, label)) is not None
         ]
+        # Where labels leave a task open and those that settle it all say the same, there is nothing to tell apart.
+        if len(pairs) < len(labels) and len({truth for truth, _ in pairs}) == 1:
+            pairs = []
         found[task] = {"calls": len(pairs)}
         if pairs:
             truth, predicted = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
