@@ -44,7 +44,7 @@ class LogMel(Settings):
 class HashedTokens(Settings):
     """Tokens of the `tiny` text encoder: a word (or one Chinese character) and its hashed n-grams."""
 
-    buckets: int = Field(8192, ge=16, le=1 << 22)
+    buckets: int = Field(6144, ge=16, le=1 << 22)
     """Rows of the embedding table; n-grams are hashed into 1 … buckets − 1."""
     word_ngrams: int = Field(2, ge=1, le=4)
     """Longest n-gram of words, counted back from the token."""
@@ -133,7 +133,7 @@ class NetworkConfig(Settings):
     """Inner width of feed-forward blocks."""
     encoder_layers: int = Field(1, ge=0)
     """Transformer layers of each tiny encoder."""
-    embedding_width: int = Field(32, ge=4)
+    embedding_width: int = Field(64, ge=4)
     """Width of the hashed n-gram embeddings."""
     cross_layers: int = Field(1, ge=1)
     """Chained cross-modal layers (paper: 4)."""

@@ -12,6 +12,9 @@ from callsift.types import Label
 
 Item = TypeVar("Item")
 
+PIPED_WIDTH = 140
+MOMENT_CHARACTERS = 70
+
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """Pass items through, with a bar on stderr if that is a terminal."""
@@ -44,14 +47,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
         table.add_column("true", justify="center")
     for name in ("propensity", "rank", "length"):
         table.add_column(name, justify="right")
-    table.add_column("call", overflow="fold")
-    table.add_column("most telling moment", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("call", overflow="fold", min_width=18)
+    table.add_column("most telling moment", overflow="ellipsis", no_wrap=True)
     for place, row in enumerate(ranked(rows), start=1):
         truth = () if true_labels is None else (label_text(true_labels.get(row["call_id"])),)
         cells = (str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
         table.add_row(*map(Text, cells))  # as it is: a transcript's [brackets] are not markup
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
 def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -64,7 +66,12 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _moment(row: Mapping[str, Any]) -> str:
-    """The text of the segment that moved the propensity most, or the error."""
+    """The text of the segment that moved the propensity most, or the error; cut to what a table can hold."""
+    text = _full_moment(row)
+    return text if len(text) <= MOMENT_CHARACTERS else text[: MOMENT_CHARACTERS - 1] + "…"
+
+
+def _full_moment(row: Mapping[str, Any]) -> str:
     if row["error"] is not None:
         return f"{row['error']['code']}: {row['error']['message']}"
     judged = [segment for segment in row["segments"] if segment["contribution"] is not None]
