@@ -61,6 +61,11 @@ def _scheme(**changes: object) -> dict[str, object]:
         ({"positive": ["z"]}, "unknown grades"),
         ({"worth": {"x": 1.0}}, "missing"),
         ({"colour": "red"}, "Extra inputs"),
+        ({"tasks": {"t": {"x": ["x", "y"], "y": []}}}, "no class may be empty"),
+        ({"positive": ["x", "x"]}, "twice"),
+        ({"kind": "classes", "worth": {"x": 1.0, "y": 0.0}}, "no order"),
+        ({"tasks": {"a.b": {"x": ["x"], "y": ["y"]}}}, "plain words"),
+        ({"tasks": {"items": {"x": ["x"], "y": ["y"]}}}, "plain words"),
     ],
 )
 def test_inconsistent_schemes_are_refused(changes: dict[str, object], message: str) -> None:

@@ -84,6 +84,13 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
         ({"call_id": "a", "turns": TURNS, "label": {"A": 1}}, "label"),
         ({"call_id": "a", "turns": "hello"}, "turns must be a list"),
         ({"call_id": "a", "turns": TURNS, "channels": ["agent"]}, "channels must be like"),
+        ('{"call_id": "a", "turns": [{"text": "x", "start_s": 0, "end_s": Infinity}]}', "start < end"),
+        ({"call_id": "a", "turns": [{"text": 7}]}, "text must be a text"),
+        ({"call_id": "a", "turns": [{"text": "x", "channel": -1}]}, "channel -1"),
+        ({"call_id": "a", "segments": [{"segment_id": "0"}, {"segment_id": "0"}]}, "two segments"),
+        ({"call_id": "a", "segments": [{"streams": [1]}]}, "streams must be like"),
+        ({"call_id": "a", "segments": [{"streams": {"v": {"path": None, "key": "k"}}}]}, "a stream must be"),
+        ({"call_id": "a", "turns": TURNS, "channels": {"²": "agent"}}, "channels must be like"),
         ("[1]", "must be a JSON object"),
         ("{", "not valid JSON"),
     ],
@@ -100,6 +107,12 @@ def test_a_label_outside_the_scheme_names_its_line(tmp_path: Path) -> None:
         tmp_path, {"call_id": "a", "turns": TURNS, "label": "A"}, {"call_id": "b", "turns": TURNS, "label": "Z"}
     )
     with pytest.raises(DataError, match="line 2: label 'Z' is not a grade of scheme 'marketcalls'"):
+        read_manifest(path).check_labels(load_scheme("marketcalls"))
+
+
+def test_a_raters_label_outside_the_scheme_is_named_too(tmp_path: Path) -> None:
+    path = _write(tmp_path, {"call_id": "a", "turns": TURNS, "labels": [{"rater": "ann", "label": "Q"}]})
+    with pytest.raises(DataError, match="line 1: label 'Q'"):
         read_manifest(path).check_labels(load_scheme("marketcalls"))
 
 

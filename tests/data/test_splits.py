@@ -38,9 +38,12 @@ def test_grades_are_spread_evenly() -> None:
 
 
 def test_hold_out_takes_about_its_share() -> None:
-    kept, held_out = hold_out(_calls(list(range(100))), 0.15, seed=1)
-    assert 10 <= len(held_out) <= 20
-    assert sorted(kept + held_out) == list(range(100))
+    for share in (0.05, 0.15, 0.5, 0.8):
+        kept, held_out = hold_out(_calls(list(range(100))), share, seed=1)
+        assert abs(len(held_out) - 100 * share) <= 3
+        assert sorted(kept + held_out) == list(range(100))
+    kept, held_out = hold_out(_calls([0, 1, 2]), 0.15, seed=1)
+    assert (len(kept), len(held_out)) == (2, 1)
 
 
 def test_too_few_groups_and_groups_on_both_sides() -> None:

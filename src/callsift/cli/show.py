@@ -13,7 +13,7 @@ from callsift.types import Label
 Item = TypeVar("Item")
 
 PIPED_WIDTH = 140
-MOMENT_CHARACTERS = 70
+MOMENT_WIDTH = 70
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
@@ -41,14 +41,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("grade", justify="center")
+    table.add_column("#", justify="right", style="dim", no_wrap=True)
+    table.add_column("grade", justify="center", no_wrap=True)
     if true_labels is not None:
-        table.add_column("true", justify="center")
+        table.add_column("true", justify="center", no_wrap=True)
     for name in ("propensity", "rank", "length"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     table.add_column("call", overflow="fold", min_width=18)
-    table.add_column("most telling moment", overflow="ellipsis", no_wrap=True)
+    table.add_column("most telling moment", overflow="ellipsis", no_wrap=True, max_width=MOMENT_WIDTH)
     for place, row in enumerate(ranked(rows), start=1):
         truth = () if true_labels is None else (label_text(true_labels.get(row["call_id"])),)
         cells = (str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
@@ -66,12 +66,7 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _moment(row: Mapping[str, Any]) -> str:
-    """The text of the segment that moved the propensity most, or the error; cut to what a table can hold."""
-    text = _full_moment(row)
-    return text if len(text) <= MOMENT_CHARACTERS else text[: MOMENT_CHARACTERS - 1] + "…"
-
-
-def _full_moment(row: Mapping[str, Any]) -> str:
+    """The text of the segment that moved the propensity most, or the error."""
     if row["error"] is not None:
         return f"{row['error']['code']}: {row['error']['message']}"
     judged = [segment for segment in row["segments"] if segment["contribution"] is not None]
