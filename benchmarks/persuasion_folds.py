@@ -43,7 +43,7 @@ def main() -> None:
     folder = data_folder()
     calls = [labelled(call, usd) for call, usd in read_dialogues(folder)]
     truth = np.array([call.label == "yes" for call in calls], dtype=np.int64)
-    network, baseline, often = (np.zeros_like(truth) for _ in range(3))
+    network, baseline, plain, often = (np.zeros_like(truth) for _ in range(4))
     seconds: list[float] = []
     settings = [*options.settings, f"fit.seed={options.seed}"]
     for number, test in enumerate(folds(calls, FOLDS, options.seed)):
@@ -51,9 +51,9 @@ def main() -> None:
         found = _fold(options.work / f"seed{options.seed}-fold{number}", calls, test, settings)
         network[test] = found["predicted"]
         seconds.append(found["seconds"])
-        baseline[test] = tfidf_predictions(
-            [_text(calls[at]) for at in rest], truth[rest], [_text(calls[at]) for at in test]
-        )
+        texts = [_text(calls[at]) for at in rest], truth[rest], [_text(calls[at]) for at in test]
+        baseline[test] = tfidf_predictions(*texts)
+        plain[test] = tfidf_predictions(*texts, plain=True)
         often[test] = majority(truth[test], truth[rest])
         print(
             f"fold {number}: tiny {accuracy(truth[test], network[test]):.3f}, "
@@ -64,10 +64,15 @@ def main() -> None:
         "calls": len(calls),
         "accuracy, tiny": _shown(bootstrap(accuracy, truth, network)),
         "accuracy, TF-IDF + logistic regression": _shown(bootstrap(accuracy, truth, baseline)),
+        "accuracy, plain TF-IDF + logistic regression (defaults, single words)": _shown(
+            bootstrap(accuracy, truth, plain)
+        ),
         "accuracy, majority": _shown(bootstrap(accuracy, truth, often)),
         "macro F1, tiny": _shown(bootstrap(macro_f1, truth, network)),
         "macro F1, TF-IDF + logistic regression": _shown(bootstrap(macro_f1, truth, baseline)),
         "accuracy, tiny − TF-IDF (paired)": _shown(paired_difference(accuracy, truth, network, baseline)),
+        "accuracy, tiny − plain TF-IDF (paired)": _shown(paired_difference(accuracy, truth, network, plain)),
+        "macro F1, tiny − TF-IDF (paired)": _shown(paired_difference(macro_f1, truth, network, baseline)),
         "seconds a fold": [round(value) for value in seconds],
     }
     print(json.dumps(figures, ensure_ascii=False, indent=2))
