@@ -18,8 +18,10 @@ package="$("$scratch/core/bin/python" -c "import callsift, pathlib; print(pathli
 "$callsift" demo --out "$scratch/demo" >/dev/null
 test -s "$scratch/demo/report.html"
 test "$(wc -l <"$scratch/demo/scores.jsonl")" = 24
-"$callsift" score "$package/data/demo/calls" --output "$scratch/scores.csv" >/dev/null
+"$callsift" score "$package/data/demo/calls" --asr none --output "$scratch/scores.csv" >/dev/null
 test "$(wc -l <"$scratch/scores.csv")" = 25
+"$callsift" score "$package/data/demo/calls/en-05-gym.wav" --output "$scratch/heard.jsonl" >/dev/null
+grep -q '"text": "agent: ' "$scratch/heard.jsonl"
 "$callsift" evaluate "$package/data/starter" "$package/data/demo/manifest.jsonl" --output "$scratch/figures.json"
 "$callsift" validate "$package/data/demo/manifest.jsonl"
 "$callsift" prepare "$package/data/demo/manifest.jsonl" -o "$scratch/prepared"
