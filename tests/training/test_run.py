@@ -17,6 +17,7 @@ from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import BundleError, DataError, UsageError
 from callsift.labels import load_scheme
+from callsift.network.model import build_network
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.training.batches import Example, collate, collate_labels, epoch_batches
 from callsift.training.export import export
@@ -251,3 +252,12 @@ def test_settings_that_the_tiny_encoders_can_not_take() -> None:
     config = load_train_config(None, ["front_end.input=waveform"])
     with pytest.raises(UsageError, match="log-mel"):
         make_network(config, load_scheme("marketcalls"))
+
+
+def test_the_defaults_stand_once_and_the_pair_of_encoders_is_tiny() -> None:
+    """`build_network` alone gives the network of an untouched configuration; its encoders have ≤ 0.5 M weights."""
+    scheme = load_scheme("marketcalls")
+    ours = make_network(TrainConfig(), scheme)
+    alone = build_network(classes=scheme.class_counts)
+    assert {n: p.shape for n, p in ours.named_parameters()} == {n: p.shape for n, p in alone.named_parameters()}
+    assert sum(p.numel() for p in ours.encoders.parameters()) <= 500_000
