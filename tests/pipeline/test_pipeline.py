@@ -171,6 +171,13 @@ def test_segments_with_recordings_of_their_own(calls: tuple[Call, ...], tmp_path
     pipeline = _pipeline()
     inputs, _ = pipeline.inputs(pipeline.prepare(call))
     assert [len(streams["audio"].values) for streams in inputs.segments] == [1000, 998]  # type: ignore[union-attr]
+    assert WarningCode.NO_TRANSCRIPT in {note.code for note in pipeline.prepare(call).notes}
+    part = replace(call, segments=(Segment("0", audio=paths[0], start_s=2.0, end_s=6.0),))
+    inputs, _ = pipeline.inputs(pipeline.prepare(part))
+    assert len(inputs.segments[0]["audio"].values) == 398  # type: ignore[union-attr]
+    beyond = replace(call, segments=(Segment("0", audio=paths[0], start_s=12.0, end_s=16.0),))
+    with pytest.raises(RecordingError, match="Correct the segment's times"):
+        pipeline.inputs(pipeline.prepare(beyond))
     # The last window needs 25 ms of samples: two frames fewer at the very end.
 
 

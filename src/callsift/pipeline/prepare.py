@@ -94,6 +94,10 @@ class Preparer:
         """A call without a usable recording: its transcript alone, or segments with recordings of their own."""
         turns = _in_order(turns)
         segments = _given_segments(call, turns)
+        if not _has_text(call, turns):
+            notes.append(
+                Note(WarningCode.NO_TRANSCRIPT, "the segments' recordings have no text: scored by audio alone")
+            )
         if not segments and all(turn.timed for turn in turns):
             segments, cutting = cut_segments(
                 turns,

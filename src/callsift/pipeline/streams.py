@@ -21,7 +21,7 @@ from callsift.audio.features import (
     zero_mean_unit_variance,
 )
 from callsift.config import FrontEnd, LogMel
-from callsift.errors import WarningCode
+from callsift.errors import ErrorCode, RecordingError, WarningCode
 from callsift.speech.cutting import kept_spans
 from callsift.speech.spans import joined, total_s, within
 from callsift.speech.vad import detect_speech
@@ -87,9 +87,7 @@ class StreamMaker:
 
     def _own_recordings(self, prepared: PreparedCall) -> list[StreamInput | None]:
         """Segments that each have a file: laid end to end, they are the call."""
-        parts: list[Waveform | None] = [
-            None if segment.audio is None else decode(segment.audio).waveform for segment in prepared.segments
-        ]
+        parts = [_own_waveform(segment) for segment in prepared.segments]
         rates = {part.rate_hz for part in parts if part is not None}
         counts = {part.channels for part in parts if part is not None}
         rate_hz, count = max(rates), min(counts)
@@ -207,6 +205,23 @@ def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]
 def segment_text(segment: Segment) -> str:
     """A segment's text for people: who said what."""
     return "; ".join(f"{turn.role}: {turn.text}" for turn in segment.turns if turn.text.strip())
+
+
+def _own_waveform(segment: Segment) -> Waveform | None:
+    """A segment's own recording; with times, that stretch of it."""
+    if segment.audio is None:
+        return None
+    whole = decode(segment.audio).waveform
+    if segment.start_s is None or segment.end_s is None:
+        return whole
+    first, end = (round(seconds * whole.rate_hz) for seconds in (segment.start_s, segment.end_s))
+    if first >= whole.samples.shape[1]:
+        raise RecordingError(
+            ErrorCode.TOO_SHORT,
+            f"{segment.audio.name} ends at {whole.duration_s:.2f} s, before segment {segment.segment_id} begins "
+            f"({segment.start_s:.2f} s). Correct the segment's times.",
+        )
+    return Waveform(whole.samples[:, first:end], whole.rate_hz)
 
 
 def _signals(waveform: Waveform, channels: Mapping[int, Role], wanted: str) -> list[FloatArray]:
