@@ -50,6 +50,7 @@ def test_a_second_writer_is_refused_and_the_lock_ends_with_its_holder(tmp_path: 
             pass
     with exclusive_lock(tmp_path / ".lock"):
         pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_lines_name_the_line(tmp_path: Path) -> None:

@@ -110,15 +110,29 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     Raises:
         UsageError: another process holds it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = _locked(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is still held: nobody can be waiting on this very file
+        stream.close()
+
+
+def _locked(path: Path) -> IO[str]:
+    """Open and lock `path`; a file that its last holder removed in between is opened anew."""
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
+    while True:
+        stream = path.open("a")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            stream.close()
             raise UsageError(
                 f"another callsift is writing in {path.parent} and holds {path.name}. "
                 "Wait for it, or write somewhere else."
             ) from error
-        yield
+        if path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+            return stream
+        stream.close()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def test_no_torch_and_no_transformers_while_scoring(mixed_folder: Path) -> None:
         (["score", "{good}", "--asr", "absent"], "asr 'absent' is not known. Built in: pocketsphinx"),
         (["score", "{good}", "--output", "x.txt"], "must end in .jsonl, .csv, .parquet"),
         (["score", "{good}", "--resume"], "--resume needs"),
+        (["score", "{good}", "--output", "/proc/absent/x.csv"], "/proc/absent"),
         (["export", "{good}", "-o", "x"], "is not a run"),
         (["train", "{good}", "-o", "x", "--set", "fit.epoks=3"], "unknown key 'fit.epoks'"),
     ],
@@ -205,6 +207,13 @@ def test_wrong_use_is_one_sentence(mixed_folder: Path, arguments: list[str], mes
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow is installed")
+def test_parquet_without_its_extra_names_it_before_any_work(mixed_folder: Path, tmp_path: Path) -> None:
+    done = callsift("score", mixed_folder / "good", "--output", tmp_path / "x.parquet")
+    assert done.returncode == 2
+    assert "callsift[parquet]" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,9 @@ def main() -> None:
     """Run the command line. Exit code 0: done, 1: some calls failed, 2: wrong use."""
     try:
         app()
-    except CallsiftError as error:
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
-            raise
-        typer.echo(f"callsift: {error}", err=True)
-        sys.exit(2)
     except BrokenPipeError:
         sys.exit(1)
-    except OSError as error:
+    except (CallsiftError, OSError) as error:
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             raise
         typer.echo(f"callsift: {error}", err=True)

@@ -39,7 +39,7 @@ class ResultFile:
         self.path = path
         self.done: dict[str, dict[str, Any]] = {}
         self._held = ExitStack()
-        self._held.enter_context(exclusive_lock(path.with_name(f".{path.name}.lock")))
+        self._held.enter_context(exclusive_lock(path.with_name(f".{path.name.lstrip('.')}.lock")))
         if path.exists():
             if not resume:
                 raise UsageError(f"{path} exists. Go on with it by --resume, or name another --output.")
