@@ -9,6 +9,8 @@ as counts of answers to a coarser question:
 The problem is concave and EM climbs it monotonically (Dempster, Laird & Rubin 1977, grouped data); where the
 tasks agree, q is simply the finest task's answer. Every task's reported probabilities are sums of q, so
 "A" and "not interested" can't both be said.
+
+A scheme of kind `number` has no grades: its one output is the answer, kept within the range.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.labels import LabelScheme
+from callsift.labels import NUMBER_TASK, LabelScheme
 
 Array = NDArray[np.float64]
 
@@ -39,13 +41,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one call. `raw`: per task before combination; `probabilities`: after, coherent."""
+    """What is said of one call or segment. `raw`: per task before combination; `probabilities`: after, coherent.
 
-    grade: str
+    `value`: the answer of a scheme of kind `number`, which has no grade and no probabilities.
+    """
+
+    grade: str | None
     propensity: float | None
     rank_score: float | None
     probabilities: dict[str, dict[str, float]]
     raw: dict[str, dict[str, float]]
+    value: float | None = None
 
 
 def softmax(logits: Array) -> Array:
@@ -96,10 +102,14 @@ def propensity(grades: Array, scheme: LabelScheme) -> Array | None:
 
 
 def decide(logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration) -> list[Verdict]:
-    """Logits (B, K) of every task → one verdict per call.
+    """Logits (B, K) of every task → one verdict per row: a call, or a segment.
 
-    The grade is the most probable one of the combined distribution (earlier grade on a tie).
+    The grade is the most probable one of the combined distribution (earlier grade on a tie). A number ranks by
+    itself.
     """
+    if scheme.range is not None:
+        numbers = np.clip(logits[NUMBER_TASK][:, 0].astype(np.float64), *scheme.range)
+        return [Verdict(None, None, float(number), {}, {}, float(number)) for number in numbers]
     raw = task_probabilities(logits, scheme, calibration)
     grades = combine(raw, scheme)
     likely = propensity(grades, scheme)

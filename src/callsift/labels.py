@@ -2,7 +2,8 @@
 
 A scheme is data (YAML or a mapping), not code. Its grades are the finest classes in order, best first. Each
 task groups them: the paper's 5-, 4-, 3- and 2-class tasks are four groupings of A–E. A label is one grade,
-or a list of grades of which one is true (a coarser answer).
+or a list of grades of which one is true (a coarser answer). A scheme of kind `number` has a range instead of
+grades, and a label is a number in it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from callsift.canonical import sha256_of_json
 from callsift.errors import ConfigError, DataError
-from callsift.types import BoolArray, Label
+from callsift.types import BoolArray, FloatArray, Label
+
+NUMBER_TASK = "value"
+"""Name of the one task of a scheme of kind `number`."""
 
 SHIPPED = ("marketcalls", "donation")
 _RESERVED = {*dir(dict), "type", "training", "forward"}  # names that a part of the network has already
@@ -31,12 +35,14 @@ class LabelScheme(BaseModel):
 
     id: str
     """Short name, written into runs and bundles."""
-    kind: Literal["ordered", "classes"] = "ordered"
-    """`ordered`: best grade first, a rank score is given. `classes`: no order, no rank score."""
-    grades: tuple[str, ...]
+    kind: Literal["ordered", "classes", "number"] = "ordered"
+    """`ordered`: best grade first, a rank score is given. `classes`: no order, no rank score. `number`: a range."""
+    grades: tuple[str, ...] = ()
     """The finest classes; for `ordered`, best first."""
-    tasks: dict[str, dict[str, tuple[str, ...]]]
+    tasks: dict[str, dict[str, tuple[str, ...]]] = {}
     """Task name → class name → the grades it stands for. One task must tell all grades apart."""
+    range: tuple[float, float] | None = None
+    """For `number` alone: the lowest and the highest label; higher is better."""
     positive: tuple[str, ...] = ()
     """Grades that count as a likely buyer; `propensity` is their probability. Empty: no propensity."""
     worth: dict[str, float] = {}
@@ -46,6 +52,18 @@ class LabelScheme(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.kind == "number") != (self.range is not None):
+            raise ValueError("a range belongs to kind 'number' and to no other: range: [lowest, highest]")
+        return self._consistent_grades() if self.range is None else self._consistent_number(*self.range)
+
+    def _consistent_number(self, low: float, high: float) -> Self:
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"range must be two numbers, the lower first, not [{low:g}, {high:g}]")
+        if self.grades or self.tasks or self.positive or self.worth:
+            raise ValueError("a number has neither grades nor tasks, positive or worth: leave them out")
+        return self
+
+    def _consistent_grades(self) -> Self:
         known = set(self.grades)
         if len(known) != len(self.grades) or len(known) < 2:
             raise ValueError(f"grades must be at least two different names, not {list(self.grades)}")
@@ -78,18 +96,54 @@ class LabelScheme(BaseModel):
 
     @property
     def finest_task(self) -> str:
-        """The task whose classes are the grades themselves."""
+        """The task whose classes are the grades themselves; of a number, its only task."""
+        if self.kind == "number":
+            return NUMBER_TASK
         return next(task for task, classes in self.tasks.items() if len(classes) == len(self.grades))
 
     @property
     def class_counts(self) -> dict[str, int]:
-        """Number of classes K of every task."""
+        """Number of classes K of every task; 1 of a number."""
+        if self.kind == "number":
+            return {NUMBER_TASK: 1}
         return {task: len(classes) for task, classes in self.tasks.items()}
 
     def membership(self, task: str) -> BoolArray:
         """(K, G): does class k of the task hold grade g?"""
         classes = self.tasks[task]
         return np.array([[grade in members for grade in self.grades] for members in classes.values()])
+
+    def check(self, label: Label) -> None:
+        """Refuse a label that this scheme does not have.
+
+        Raises:
+            DataError: names the label and what the scheme has.
+        """
+        if self.kind == "number":
+            self.number(label)
+        else:
+            self.grade_set(label)
+
+    def number(self, label: Label) -> float:
+        """The label of a `number` scheme.
+
+        Raises:
+            DataError: no number, or outside the range.
+        """
+        assert self.range is not None
+        low, high = self.range
+        if not isinstance(label, float | int) or not low <= label <= high:
+            raise DataError(f"label {label!r} is not a number from {low:g} to {high:g}, as scheme '{self.id}' needs")
+        return float(label)
+
+    def target(self, label: Label | None) -> dict[str, BoolArray | FloatArray]:
+        """Per task (K,), what is learned from: the allowed classes, or the number; all False or NaN without label."""
+        if self.kind == "number":
+            value = np.nan if label is None else self.number(label)
+            return {NUMBER_TASK: np.array([value], dtype=np.float32)}
+        if label is None:
+            return {task: np.zeros(count, dtype=np.bool_) for task, count in self.class_counts.items()}
+        return dict(self.allowed(label))
 
     def grade_set(self, label: Label) -> frozenset[str]:
         """The grades that a label allows.

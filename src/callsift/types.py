@@ -20,6 +20,9 @@ from callsift.errors import ErrorCode, WarningCode
 Role = Literal["agent", "customer", "unknown"]
 ROLES: tuple[Role, ...] = ("agent", "customer", "unknown")
 
+Target = Literal["call", "segment"]
+"""What has a label, and what the network answers for."""
+
 Label = str | float | tuple[str, ...]
 """A grade, a number, or several grades of which one is true (a coarser answer)."""
 
@@ -175,7 +178,10 @@ class CallInputs:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEvidence:
-    """One segment of a scored call. `contribution` = propensity(all) − propensity(all without it)."""
+    """One segment of a scored call. `contribution` = propensity(all) − propensity(all without it).
+
+    `grade`, `value`, `probabilities`, `raw_probabilities`: of a model that answers for every segment.
+    """
 
     segment_id: str
     start_s: float | None
@@ -183,6 +189,10 @@ class SegmentEvidence:
     speech_s: Mapping[str, float]
     text: str
     contribution: float | None
+    grade: str | None = None
+    value: float | None = None
+    probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    raw_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +209,8 @@ class CallScore:
     """The result for one call: a line of the JSONL output. With `error` set, everything graded is None.
 
     `probabilities` are coherent over the tasks; `raw_probabilities`, for evaluation only, are each task's own.
+    `value`: the answer of a model that gives a number instead of a grade. A model that answers for every segment
+    leaves what is said of the call None.
     """
 
     call_id: str
@@ -213,6 +225,7 @@ class CallScore:
     rank_score: float | None = None
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     raw_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    value: float | None = None
     segments: Sequence[SegmentEvidence] = ()
     warnings: Sequence[Note] = ()
     error: tuple[ErrorCode, str] | None = None

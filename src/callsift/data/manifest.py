@@ -45,7 +45,7 @@ class Manifest:
             for label in given:
                 if label is not None:
                     try:
-                        scheme.grade_set(label)
+                        scheme.check(label)
                     except DataError as error:
                         raise DataError(str(error), self.path, self.lines[call.call_id]) from None
 

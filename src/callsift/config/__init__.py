@@ -1,0 +1,24 @@
+"""Settings: the FrontEnd that both worlds share, and the training configuration.
+
+Each field is documented right beneath itself. Unknown keys are errors that name file and line.
+"""
+
+from callsift.config.files import PRESETS, load_train_config
+from callsift.config.front_end import FRONT_END_VERSION, FrontEnd, HashedTokens, LogMel, RoleTemplate, front_end_from
+from callsift.config.network import EncoderConfig, NetworkConfig
+from callsift.config.training import FitConfig, TrainConfig
+
+__all__ = [
+    "FRONT_END_VERSION",
+    "PRESETS",
+    "EncoderConfig",
+    "FitConfig",
+    "FrontEnd",
+    "HashedTokens",
+    "LogMel",
+    "NetworkConfig",
+    "RoleTemplate",
+    "TrainConfig",
+    "front_end_from",
+    "load_train_config",
+]
