@@ -15,6 +15,13 @@ settings.load_profile("callsift")
 # Small matrices shared between threads take many times longer than on one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Features that tests keep go to a folder of the tests."""
+    os.environ["CALLSIFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

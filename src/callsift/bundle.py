@@ -22,7 +22,7 @@ from callsift.decision import Calibration
 from callsift.errors import BundleError, CallsiftError
 from callsift.files import read_json, sha256_of_file, write_json
 from callsift.labels import LabelScheme, load_scheme
-from callsift.types import ModelInfo
+from callsift.types import ModelInfo, Target
 
 SCHEMA_VERSION = 1
 STARTER = "starter"
@@ -50,6 +50,7 @@ class Bundle:
     calibration: Calibration
     provenance: Mapping[str, Any]
     sha256: str
+    target: Target = "call"
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -123,8 +124,15 @@ def _parse(folder: Path, data: Any) -> Bundle:
         ),
         provenance=data.get("provenance", {}),
         sha256=sha256_of_json(data),
+        target=_target(data.get("target", "call"), folder),
         files=dict(data["files"]),
     )
+
+
+def _target(value: Any, folder: Path) -> Target:
+    if value not in ("call", "segment"):
+        raise BundleError(f"{folder}: target {value!r} is neither 'call' nor 'segment'. Update callsift to use it.")
+    return "call" if value == "call" else "segment"
 
 
 def _verify(folder: Path, expected: Mapping[str, str]) -> None:
@@ -139,7 +147,7 @@ def _verify(folder: Path, expected: Mapping[str, str]) -> None:
 
 
 def write_bundle(
-    target: Path,
+    folder: Path,
     contents: Path,
     *,
     name: str,
@@ -149,16 +157,17 @@ def write_bundle(
     graphs: Graphs,
     calibration: Calibration,
     provenance: Mapping[str, Any],
+    target: Target = "call",
 ) -> Bundle:
-    """Make `target` a bundle of the files in `contents` (graphs, tokenizer.json, README.md); all or nothing.
+    """Make `folder` a bundle of the files in `contents` (graphs, tokenizer.json, README.md); all or nothing.
 
     Raises:
-        BundleError: the target exists and is not a bundle.
+        BundleError: the folder exists and is not a bundle.
     """
-    if target.exists() and (target.is_file() or (any(target.iterdir()) and not (target / "bundle.json").is_file())):
-        raise BundleError(f"{target} exists and is not a bundle; choose another folder or remove it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    if folder.exists() and (folder.is_file() or (any(folder.iterdir()) and not (folder / "bundle.json").is_file())):
+        raise BundleError(f"{folder} exists and is not a bundle; choose another folder or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         shutil.copytree(contents, staged, dirs_exist_ok=True)
         hashes = {
@@ -173,6 +182,7 @@ def write_bundle(
                 "callsift": __version__,
                 "name": name,
                 "version": version,
+                "target": target,
                 "label_scheme": scheme.model_dump(mode="json"),
                 "front_end": front_end.model_dump(mode="json"),
                 "graphs": {"encoders": dict(graphs.encoders), "fusion": graphs.fusion, "call": graphs.call},
@@ -187,11 +197,11 @@ def write_bundle(
         )
         staged.chmod(0o755)
         load_bundle(staged)
-        _swap(staged, target)
+        _swap(staged, folder)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
-    return load_bundle(target)
+    return load_bundle(folder)
 
 
 def _swap(staged: Path, target: Path) -> None:

@@ -45,6 +45,7 @@ class WarningCode(StrEnum):
     FALLBACK_ASR = "fallback_asr"
     NO_TRANSCRIPT = "no_transcript"
     NO_AUDIO = "no_audio"
+    MISSING_STREAM = "missing_stream"
     UNKNOWN_ROLES = "unknown_roles"
     APPROXIMATE_TIMES = "approximate_times"
     CUT_IN_SPEECH = "cut_in_speech"

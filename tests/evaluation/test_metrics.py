@@ -87,5 +87,7 @@ def test_figures_count_only_what_a_label_settles() -> None:
     mostly_de = {"A": 0.1, "B": 0.1, "C": 0.1, "D": 0.3, "E": 0.4}
     found = figures_by_task(scheme, ["A", "A", "E"], [sure, sure, even], train_balance=mostly_de, draws=50)
     assert found["two"]["majority"]["accuracy"]["value"] == pytest.approx(1 / 3)
-    assert len(table_of(found)) == 4
+    head, rows = table_of(found)
+    assert head[:3] == ("task", "calls", "accuracy")
+    assert [row[0] for row in rows] == list(scheme.tasks)
     assert set(METRICS) <= set(found["two"])

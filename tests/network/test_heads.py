@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from callsift.network.heads import TaskHeads, multi_task_loss
+from callsift.network.losses import TaskWeights, ordinal_cross_entropy, set_cross_entropy
 
 
 def test_each_task_has_its_own_weights() -> None:
@@ -80,3 +81,81 @@ def test_stable_at_extreme_logits() -> None:
 def test_labels_for_other_tasks_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\['5'\], labels for \['4'\]"):
         multi_task_loss({"5": torch.zeros(1, 5)}, {"4": torch.ones(1, 4, dtype=torch.bool)})
+
+
+def test_unknown_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match="Loss 'l2' is unknown; choose one of cross_entropy, ordinal, l1"):
+        multi_task_loss({"5": torch.zeros(1, 5)}, {"5": torch.ones(1, 5, dtype=torch.bool)}, kind="l2")  # type: ignore[arg-type]
+
+
+def test_heads_of_segments_are_heads_of_each() -> None:
+    heads = TaskHeads(6, {"5": 5, "2": 2}, 0.0)
+    states = torch.randn(2, 3, 6)
+    logits = heads(states)
+    assert logits["5"].shape == (2, 3, 5)
+    torch.testing.assert_close(logits["2"][1, 2], heads(states[1, 2])["2"])
+
+
+def test_number_is_in_the_unit_of_the_labels() -> None:
+    heads = TaskHeads(6, {"value": 1}, 0.0, number_range=(-1.0, 5.0))
+    torch.nn.init.zeros_(heads.heads["value"].weight)
+    for raw, expected in ((0.0, 2.0), (-1.0, -1.0), (1.0, 5.0)):
+        torch.nn.init.constant_(heads.heads["value"].bias, raw)
+        torch.testing.assert_close(heads(torch.randn(3, 6))["value"], torch.full((3, 1), expected))
+
+
+@pytest.mark.parametrize(
+    ("classes", "bounds", "message"),
+    [({"5": 5}, (0.0, 1.0), "one output, but the tasks have {'5': 5}"), ({"value": 1}, (3.0, -3.0), r"is \(3, -3\)")],
+)
+def test_wrong_ranges_are_refused(classes: dict[str, int], bounds: tuple[float, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TaskHeads(6, classes, 0.0, number_range=bounds)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "ordinal"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_none_agree_with_the_losses_of_the_tasks(kind: str, weighted: bool) -> None:
+    torch.manual_seed(0)
+    logits = {"5": torch.randn(4, 5), "2": torch.randn(4, 2)}
+    allowed = {task: torch.rand(scores.shape) < 0.5 for task, scores in logits.items()}
+    allowed["5"][0] = False
+    allowed["2"][1:] = False
+    allowed["2"][0] = torch.tensor([False, True])
+    weights = TaskWeights(["5", "2"])
+    torch.nn.init.normal_(weights.log_scale)
+    loss = {"cross_entropy": set_cross_entropy, "ordinal": ordinal_cross_entropy}[kind]
+    each, mean = torch.zeros(4), torch.zeros(())
+    for at, task in enumerate(logits):
+        labelled = allowed[task].any(dim=1)
+        losses = loss(logits[task], allowed[task])
+        if weighted:
+            s = weights.log_scale[at]
+            losses = torch.where(labelled, losses * torch.exp(-s) + s, 0.0)
+        each = each + losses
+        mean = mean + losses[labelled].mean()
+    given = {"kind": kind, "weights": weights if weighted else None}
+    torch.testing.assert_close(multi_task_loss(logits, allowed, "none", **given), each)  # type: ignore[arg-type]
+    torch.testing.assert_close(multi_task_loss(logits, allowed, **given), mean)  # type: ignore[arg-type]
+
+
+def test_unlabelled_items_teach_the_weights_nothing() -> None:
+    weights = TaskWeights(["a", "b"])
+    logits = {"a": torch.randn(3, 2), "b": torch.randn(3, 2)}
+    allowed = {"a": torch.tensor([[True, False]] * 3), "b": torch.zeros(3, 2, dtype=torch.bool)}
+    multi_task_loss(logits, allowed, "none", weights=weights).sum().backward()
+    assert weights.log_scale.grad is not None
+    assert weights.log_scale.grad[0] != 0
+    assert weights.log_scale.grad[1] == 0
+
+
+def test_numbers_cost_their_distance() -> None:
+    values = {"value": torch.tensor([[1.5], [0.0], [-2.0]], requires_grad=True)}
+    target = {"value": torch.tensor([1.0, math.nan, 1.0])}
+    each = multi_task_loss(values, target, reduction="none", kind="l1")
+    assert each.tolist() == pytest.approx([0.5, 0.0, 3.0])
+    mean = multi_task_loss(values, target, kind="l1")
+    assert mean.item() == pytest.approx(1.75)
+    mean.backward()
+    assert values["value"].grad is not None
+    assert values["value"].grad[:, 0].tolist() == pytest.approx([0.5, 0.0, -0.5])

@@ -19,10 +19,12 @@ from callsift.errors import BundleError, DataError, UsageError
 from callsift.labels import load_scheme
 from callsift.network.model import build_network
 from callsift.scoring.scorer import Scorer, result_row
-from callsift.training.batches import Example, collate, collate_labels, epoch_batches
+from callsift.training.assemble import make_network
+from callsift.training.batches import collate, collate_targets, epoch_batches, labelled_example
+from callsift.training.examples import class_balance, prepare_examples, split_calls
 from callsift.training.export import export
 from callsift.training.fit import predict
-from callsift.training.run import Run, class_balance, load_run, make_network, prepare_examples, split_calls, train
+from callsift.training.run import Run, load_run, train
 from callsift.types import Call, CallInputs, StreamInput, Turn
 
 
@@ -201,17 +203,17 @@ def test_accumulated_gradients_are_averaged(practice: Path, small_config: TrainC
 def test_class_balance_shares_out_open_labels() -> None:
     scheme = load_scheme("marketcalls")
     inputs = CallInputs("x", ({},))
-    examples = [Example(inputs, label, scheme.allowed(label)) for label in ("A", ("A", "B"), ("D", "E"), "E")]
+    examples = [labelled_example(inputs, {"": label}, scheme) for label in ("A", ("A", "B"), ("D", "E"), "E")]
     assert class_balance(scheme, examples) == pytest.approx({"A": 0.375, "B": 0.125, "C": 0.0, "D": 0.125, "E": 0.375})
 
 
 def test_batches_hold_every_call_once_and_differ_by_epoch() -> None:
     scheme = load_scheme("donation")
     examples = [
-        Example(
+        labelled_example(
             CallInputs(str(at), ({"text": StreamInput(np.ones((1 + at % 7, 4), np.int64)), "audio": None},)),
-            "yes",
-            scheme.allowed("yes"),
+            {"": "yes"},
+            scheme,
         )
         for at in range(37)
     ]
@@ -220,7 +222,7 @@ def test_batches_hold_every_call_once_and_differ_by_epoch() -> None:
     assert first == again != second
     batch = collate([examples[0], examples[3]], ("text", "audio"))
     assert set(batch.streams) == {"text"}
-    assert collate_labels(examples[:2])["donated"].tolist() == [[True, False]] * 2
+    assert collate_targets(examples[:2])["donated"].tolist() == [[True, False]] * 2
 
 
 @pytest.mark.parametrize(
@@ -249,9 +251,8 @@ def test_two_trainings_do_not_share_a_folder(practice: Path, small_config: Train
 
 
 def test_settings_that_the_tiny_encoders_can_not_take() -> None:
-    config = load_train_config(None, ["front_end.input=waveform"])
-    with pytest.raises(UsageError, match="log-mel"):
-        make_network(config, load_scheme("marketcalls"))
+    with pytest.raises(UsageError, match="takes front_end.input 'logmel', not 'waveform'"):
+        load_train_config(None, ["front_end.input=waveform"])
 
 
 def test_the_defaults_stand_once_and_the_pair_of_encoders_is_tiny() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from callsift.labels import load_scheme
-from callsift.training.batches import Example
+from callsift.training.batches import Example, labelled_example
 from callsift.training.start import latent_embeddings
 from callsift.types import CallInputs, StreamInput
 
@@ -16,7 +16,7 @@ TOPICS = (range(1, 40), range(40, 80))
 
 def _example(call_id: str, ids: np.ndarray) -> Example:
     inputs = CallInputs(call_id, ({"text": StreamInput(ids.reshape(-1, 2)), "audio": None}, {"text": None}))
-    return Example(inputs, "yes", SCHEME.allowed("yes"))
+    return labelled_example(inputs, {"": "yes"}, SCHEME)
 
 
 def _two_topics(calls: int = 60) -> list[Example]:
@@ -63,4 +63,4 @@ def test_what_is_said_is_centred_and_of_size_one() -> None:
 
 def test_too_few_calls_are_left_to_a_random_start() -> None:
     assert latent_embeddings(_two_topics(4), buckets=128, width=8) is None
-    assert latent_embeddings([Example(CallInputs("x", ({},)), "yes", SCHEME.allowed("yes"))], 128, 4) is None
+    assert latent_embeddings([_example("x", np.zeros(0, np.int64))], 128, 4) is None

@@ -12,7 +12,9 @@ from callsift.errors import UsageError
 
 if TYPE_CHECKING:
     from callsift.scoring.scorer import Scorer
+    from callsift.types import Call, Target
 
+CONFIG_HELP = "A YAML file of settings, or a preset: tiny, english, mandarin, multilingual, paper-marketcalls."
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
 
 
@@ -26,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def train(
     data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
     output: Folder,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file of settings.")] = None,
+    config: Annotated[str | None, typer.Option("--config", "-c", help=CONFIG_HELP)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One setting, as in fit.epochs=20.")] = None,
     asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
@@ -86,12 +88,13 @@ def evaluate(
     manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
     manifest.check_labels(scorer.scheme)
     check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
-    calls = [c for c in manifest.calls if c.label is not None and split in (None, c.split)]
+    calls = [c for c in manifest.calls if _labelled(c, scorer.target) and split in (None, c.split)]
     if not calls:
         raise UsageError(f"{data} has no labelled call" + (f" of split '{split}'" if split else ""))
     found = evaluate_calls(scorer, progress(calls, len(calls), "scoring"))
     _print_figures("combined tasks", found["combined"])
-    _print_figures("each task by itself", found["raw"])
+    if "raw" in found:
+        _print_figures("each task by itself", found["raw"])
     print_warnings(found.pop("rows"))
     for call_id, why in found["failed"].items():
         say(f"not scored: {call_id}: {why}")
@@ -99,6 +102,11 @@ def evaluate(
         write_json(output, found)
     if found["failed"]:
         raise typer.Exit(1)
+
+
+def _labelled(call: Call, target: Target) -> bool:
+    given = (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
+    return any(label is not None for label in given)
 
 
 def _scorer_of(model: Path, asr: str | None) -> Scorer:
@@ -121,9 +129,10 @@ def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None
     from callsift.evaluation.tasks import table_of
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("task", "calls", "accuracy", "macro F1", "weighted F1", "majority accuracy"):
+    head, rows = table_of(figures)
+    for name in head:
         table.add_column(name)
-    for row in table_of(figures):
+    for row in rows:
         table.add_row(*row)
     Console(width=120).print(table)
 

@@ -73,8 +73,8 @@ class FrontEnd(Settings):
     """Whether pauses reach the encoder as they are, cut to half a second, or not at all."""
     encoder_rate_hz: Literal[16000, 8000] = 8000
     """Sampling rate of what the audio encoder hears."""
-    input: Literal["waveform", "logmel"] = "logmel"
-    """What the audio encoder takes."""
+    input: Literal["waveform", "logmel", "precomputed"] = "logmel"
+    """What the audio encoder takes; `precomputed`: the stream `audio` of the manifest's segments, not the recording."""
     logmel: LogMel = LogMel()
     """Constants of the log-mel input."""
     normalise: Literal["segment", "call"] = "call"

@@ -109,8 +109,8 @@ class NetworkConfig(Settings):
                 f"stream '{name}' can't be made from a recording; say how wide it is by encoders.{name}: "
                 "{model: precomputed, features: …}"
             )
-        if name in ("text", "audio") and encoder.model == "precomputed":
-            raise ValueError(f"'{name}' is made from the recording; give the precomputed stream another name")
+        if name == "text" and encoder.model == "precomputed":
+            raise ValueError("text is made from the transcript; give the precomputed stream another name")
 
     def encoder(self, stream: str) -> EncoderConfig:
         """What encodes a stream."""

@@ -46,6 +46,10 @@ class FitConfig(Settings):
     """Task whose accuracy or F1 is monitored; none: the finest."""
     validation: float = Field(0.15, gt=0, lt=1)
     """Share of the training calls held out where the manifest has no `val` split."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to train; `auto`: on a GPU where there is one."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the network in training; bf16 halves time and memory on a GPU and is slow on most CPUs."""
     threads: int = Field(1, ge=1)
     """CPU threads of torch. The tiny network's matrices are too small to share: one is fastest."""
 
@@ -83,7 +87,7 @@ class TrainConfig(Settings):
 
 
 def _check_audio(encoder: EncoderConfig, front_end: FrontEnd) -> None:
-    wanted = "waveform" if encoder.pretrained else "logmel"
+    wanted = {"tiny": "logmel", "precomputed": "precomputed"}.get(encoder.model, "waveform")
     if front_end.input != wanted:
         raise ValueError(
             f"network.encoders.audio.model '{encoder.model}' takes front_end.input '{wanted}', not '{front_end.input}'"

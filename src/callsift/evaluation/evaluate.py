@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from callsift.decision import Verdict
 from callsift.errors import UsageError
-from callsift.evaluation.tasks import figures_by_task
+from callsift.evaluation.tasks import figures_of
 from callsift.scoring.scorer import Scorer, result_row
-from callsift.types import Call, CallScore, Label
+from callsift.types import Call, CallScore, Label, SegmentEvidence
 
 
 def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
         UsageError: no call could be scored.
     """
     labels: list[Label] = []
-    scores: list[CallScore] = []
+    verdicts: list[Verdict] = []
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     for call in calls:
@@ -28,20 +29,36 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
         rows.append(result_row(score))
         if score.error is not None:
             failed[call.call_id] = f"{score.error[0]}: {score.error[1]}"
-        elif call.label is not None:
-            labels.append(call.label)
-            scores.append(score)
-    if not scores:
+            continue
+        for label, verdict in _answers(scorer, call, score):
+            labels.append(label)
+            verdicts.append(verdict)
+    if not verdicts:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
-    balance = scorer.calibration.train_balance
     return {
         "model": rows[0]["model"],
-        "combined": figures_by_task(
-            scorer.scheme, labels, [score.probabilities for score in scores], train_balance=balance
-        ),
-        "raw": figures_by_task(
-            scorer.scheme, labels, [score.raw_probabilities for score in scores], train_balance=balance
-        ),
+        **figures_of(scorer.scheme, labels, verdicts, train_balance=scorer.calibration.train_balance),
         "failed": failed,
         "rows": rows,
     }
+
+
+def _answers(scorer: Scorer, call: Call, score: CallScore) -> list[tuple[Label, Verdict]]:
+    """What is labelled, the call or its segments, with what the scorer said of it."""
+    if scorer.target == "call":
+        return [] if call.label is None else [(call.label, _verdict(score))]
+    labels = {segment.segment_id: segment.label for segment in call.segments}
+    found = ((labels.get(segment.segment_id), _verdict(segment)) for segment in score.segments)
+    return [(label, verdict) for label, verdict in found if label is not None]
+
+
+def _verdict(said: CallScore | SegmentEvidence) -> Verdict:
+    probabilities, raw = said.probabilities, said.raw_probabilities
+    return Verdict(
+        said.grade,
+        None,
+        None,
+        {task: dict(found) for task, found in probabilities.items()},
+        {task: dict(found) for task, found in raw.items()},
+        said.value,
+    )

@@ -1,6 +1,7 @@
 """Classification metrics and bootstrap intervals, in NumPy.
 
-Classes are integers 0 … K−1; `truth` and `predicted` are (calls,) arrays of them. Every metric agrees with
+Classes are integers 0 … K−1; `truth` and `predicted` are (items,) arrays of them, or of numbers for the metrics of
+a regression. Every metric agrees with
 scikit-learn on the same input (tests), with F1 of a class that neither occurs nor is predicted left out of
 the macro average, as scikit-learn does with the labels that occur.
 """
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Classes = NDArray[np.int64]
-Metric = Callable[[Classes, Classes], float]
+Numbers = NDArray[np.float64]
+Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,41 @@ def weighted_f1(truth: Classes, predicted: Classes) -> float:
     return float(np.average(scores, weights=support))
 
 
+def mean_absolute_error(truth: Numbers, predicted: Numbers) -> float:
+    """Mean of |truth − predicted|, in [0, ∞).
+
+    Raises:
+        ValueError: empty or unequal input.
+
+    >>> mean_absolute_error(np.array([1.0, -1.0]), np.array([0.5, -2.0]))
+    0.75
+    """
+    _check(truth, predicted)
+    return float(np.abs(truth - predicted).mean())
+
+
+def correlation(truth: Numbers, predicted: Numbers) -> float:
+    """Pearson's correlation, in [−1, 1]; 0 where either side does not vary.
+
+    Raises:
+        ValueError: empty or unequal input.
+
+    >>> round(correlation(np.array([0.0, 1.0, 2.0]), np.array([0.0, 2.0, 4.0])), 6)
+    1.0
+    """
+    _check(truth, predicted)
+    one, other = truth - truth.mean(), predicted - predicted.mean()
+    size = float(np.sqrt((one @ one) * (other @ other)))
+    return float(one @ other) / size if size > 0.0 else 0.0
+
+
+NUMBER_METRICS: dict[str, Metric] = {"mean_absolute_error": mean_absolute_error, "correlation": correlation}
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
 
 
-def bootstrap(metric: Metric, truth: Classes, predicted: Classes, *, draws: int = 2000, seed: int = 0) -> Interval:
+def bootstrap(
+    metric: Metric, truth: NDArray[Any], predicted: NDArray[Any], *, draws: int = 2000, seed: int = 0
+) -> Interval:
     """A metric with its 95 % interval over `draws` resamplings of the calls."""
     value = metric(truth, predicted)
     picks = np.random.default_rng(seed).integers(0, len(truth), (draws, len(truth)))
@@ -74,7 +108,7 @@ def bootstrap(metric: Metric, truth: Classes, predicted: Classes, *, draws: int 
 
 
 def paired_difference(
-    metric: Metric, truth: Classes, one: Classes, other: Classes, *, draws: int = 2000, seed: int = 0
+    metric: Metric, truth: NDArray[Any], one: NDArray[Any], other: NDArray[Any], *, draws: int = 2000, seed: int = 0
 ) -> Interval:
     """metric(one) − metric(other) on the same calls, with its 95 % interval over paired resamplings."""
     value = metric(truth, one) - metric(truth, other)
@@ -90,7 +124,7 @@ def majority(truth: Classes, known: Classes | None = None) -> Classes:
     return np.full_like(truth, values[counts.argmax()])
 
 
-def _check(truth: Classes, predicted: Classes) -> None:
+def _check(truth: NDArray[Any], predicted: NDArray[Any]) -> None:
     if truth.shape != predicted.shape or truth.ndim != 1 or len(truth) == 0:
         raise ValueError(
             f"truth {truth.shape} and predicted {predicted.shape} must be one-dimensional, equal and not empty"

@@ -1,4 +1,4 @@
-"""Figures per task from true labels and predicted classes, with intervals and the majority baseline."""
+"""Figures per task from true labels and verdicts, with intervals and the baseline of a constant answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,48 @@ from typing import Any
 
 import numpy as np
 
-from callsift.evaluation.metrics import METRICS, Classes, bootstrap, majority
+from callsift.decision import Verdict
+from callsift.evaluation.metrics import METRICS, NUMBER_METRICS, Classes, bootstrap, majority
 from callsift.labels import LabelScheme
 from callsift.types import Label
 
 Probabilities = Sequence[Mapping[str, Mapping[str, float]]]
+
+
+def figures_of(
+    scheme: LabelScheme,
+    labels: Sequence[Label],
+    verdicts: Sequence[Verdict],
+    *,
+    train_balance: Mapping[str, float] | None = None,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures of `combined` answers and, where there are tasks to combine, of each task by itself (`raw`)."""
+    if scheme.kind == "number":
+        numbers = [verdict.value for verdict in verdicts if verdict.value is not None]
+        return {"combined": figures_of_numbers(scheme, labels, numbers)}
+    return {
+        kind: figures_by_task(scheme, labels, answers, train_balance=train_balance)
+        for kind, answers in (
+            ("combined", [verdict.probabilities for verdict in verdicts]),
+            ("raw", [verdict.raw for verdict in verdicts]),
+        )
+    }
+
+
+def figures_of_numbers(
+    scheme: LabelScheme, labels: Sequence[Label], values: Sequence[float], *, draws: int = 2000
+) -> dict[str, dict[str, Any]]:
+    """Mean absolute error and correlation of a number, and what answering the labels' median always would give."""
+    truth = np.array([scheme.number(label) for label in labels])
+    predicted = np.array(values)
+    often = np.full_like(truth, np.median(truth))
+    found: dict[str, Any] = {"calls": len(truth)}
+    for name, metric in NUMBER_METRICS.items():
+        found[name] = asdict(bootstrap(metric, truth, predicted, draws=draws))
+    found["majority"] = {
+        name: asdict(bootstrap(metric, truth, often, draws=draws)) for name, metric in NUMBER_METRICS.items()
+    }
+    return {scheme.finest_task: found}
 
 
 def figures_by_task(
@@ -59,14 +96,25 @@ def _majority(scheme: LabelScheme, task: str, truth: Classes, train_balance: Map
     return np.full_like(truth, int(np.argmax(shares)))
 
 
-def table_of(figures: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Rows for people: task, calls, then `value [low, high]` of every metric and of the majority's accuracy."""
+_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "mean_absolute_error": "mean absolute error",
+    "correlation": "correlation",
+}
+
+
+def table_of(figures: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows for people: task, calls, `value [low, high]` of every metric and of a constant answer's first."""
+    metrics = list(NUMBER_METRICS if any("correlation" in found for found in figures.values()) else METRICS)
+    head = ("task", "calls", *(_NAMES[name] for name in metrics), f"majority {_NAMES[metrics[0]]}")
     rows = []
     for task, found in figures.items():
         if not found["calls"]:
-            rows.append((task, "0", *["–"] * (len(METRICS) + 1)))
+            rows.append((task, "0", *["–"] * (len(metrics) + 1)))
             continue
-        cells = [found[name] for name in METRICS] + [found["majority"]["accuracy"]]
+        cells = [found[name] for name in metrics] + [found["majority"][metrics[0]]]
         texts = [f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells]
         rows.append((task, str(found["calls"]), *texts))
-    return rows
+    return head, rows

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from callsift.network.context import BiGru
+from callsift.network.context import make_context
 from callsift.network.encoders import HashedTextEncoder, TinyAudioEncoder
 from callsift.network.fusion import FusionOutput, StreamStates
-from callsift.network.fusion.msmt_fn import MsmtFn
+from callsift.network.fusion.make import make_fusion
 from callsift.network.heads import TaskHeads
+from callsift.network.losses import TaskWeights
 
 _GROUP = 32  # segments that are padded to one length
 
@@ -37,13 +37,26 @@ class CallBatch:
         return CallBatch(streams, self.segments_mask.to(device))
 
 
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What the network says about M items: B calls (target `call`), or N real segments in row-major order."""
+
+    logits: Mapping[str, Tensor]
+    """task → (M, K)."""
+    aux: Mapping[str, Mapping[str, Tensor]]
+    """Auxiliary output of the fusion → task → (M, K); empty where the fusion has none."""
+
+
 class CallNetwork(nn.Module):
-    """Streams of segments → logits per call and task. Padding segments are never encoded.
+    """Streams of segments → logits per call or segment, and task. Padding segments are never encoded.
 
     Args:
         encoders: stream → `StreamEncoder`.
         fusion, context: see `callsift.network.fusion` and `callsift.network.context`.
         heads: the task heads.
+        aux_heads: heads of the fusion's auxiliary outputs, by name.
+        target: whether the heads answer for the call or for each of its segments.
+        task_weights: learned weights of the tasks' losses, if any.
         modality_dropout: in training, the probability per call that one of its streams counts as absent.
     """
 
@@ -53,6 +66,10 @@ class CallNetwork(nn.Module):
         fusion: nn.Module,
         context: nn.Module,
         heads: TaskHeads,
+        *,
+        aux_heads: Mapping[str, TaskHeads],
+        target: Literal["call", "segment"],
+        task_weights: TaskWeights | None,
         modality_dropout: float,
     ) -> None:
         super().__init__()
@@ -60,7 +77,12 @@ class CallNetwork(nn.Module):
         self.fusion = fusion
         self.context = context
         self.heads = heads
+        self.aux_heads = nn.ModuleDict(aux_heads)
+        self.target = target
+        self.task_weights = task_weights
         self.modality_dropout = modality_dropout
+        self.featured: frozenset[str] = frozenset()
+        """Streams whose values are the kept features of a frozen encoder already."""
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -68,18 +90,31 @@ class CallNetwork(nn.Module):
         return tuple(self.encoders.keys())
 
     def forward(self, batch: CallBatch) -> dict[str, Tensor]:
-        """→ task → logits (B, K)."""
+        """→ task → logits (M, K)."""
+        return dict(self.outputs(batch).logits)
+
+    def outputs(self, batch: CallBatch) -> NetworkOutput:
+        """→ logits of the M items, of the call's own heads and of the auxiliary ones."""
         present = self._present(batch)
-        groups = _alike(batch.streams, int(batch.segments_mask.sum()))
-        fused = torch.cat([self._vectors(batch, present, rows) for rows in groups])  # (N, D), in the groups' order
-        fused = fused[torch.cat(groups).argsort()]  # (N, D)
         mask = batch.segments_mask
+        groups = _alike(batch.streams, int(mask.sum()))
+        found = [self._fused(batch, present, rows) for rows in groups]
+        order = torch.cat(groups).argsort().to(mask.device)
+        fused = torch.cat([output.vector for output in found])[order]  # (N, D)
         vectors = fused.new_zeros(*mask.shape, fused.shape[1]).index_put(mask.nonzero(as_tuple=True), fused)
-        return self.contextualise(vectors, mask)  # from (B, S, D)
+        logits = self.contextualise(vectors, mask)
+        if self.target == "segment":
+            logits = {task: scores[mask] for task, scores in logits.items()}  # (B, S, K) → (N, K)
+        aux = {}
+        for name, heads in self.aux_heads.items():
+            own = torch.cat([output.aux[name] for output in found])[order]  # (N, D_aux)
+            aux[name] = heads(own if self.target == "segment" else _call_means(own, mask))
+        return NetworkOutput(logits, aux)
 
     def encode(self, stream: str, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """values (N, L, ...), mask (N, L) bool → states (N, L', D_s), mask (N, L')."""
-        states, states_mask = self.encoders[stream](values, mask)
+        encoder: Any = self.encoders[stream]
+        states, states_mask = (encoder.from_features if stream in self.featured else encoder)(values, mask)
         return states, states_mask
 
     def fuse(self, streams: Mapping[str, StreamStates]) -> FusionOutput:
@@ -88,8 +123,9 @@ class CallNetwork(nn.Module):
         return output
 
     def contextualise(self, vectors: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """vectors (B, S, D), mask (B, S) bool → task → logits (B, K)."""
-        logits: dict[str, Tensor] = self.heads(self.context(vectors, mask).call)
+        """vectors (B, S, D), mask (B, S) bool → task → logits (B, K), or (B, S, K) for target `segment`."""
+        found = self.context(vectors, mask)
+        logits: dict[str, Tensor] = self.heads(found.call if self.target == "call" else found.segments)
         return logits
 
     def _present(self, batch: CallBatch) -> dict[str, Tensor]:
@@ -103,15 +139,21 @@ class CallNetwork(nn.Module):
             present = drop_modalities(present, batch.segments_mask, self.modality_dropout)
         return present
 
-    def _vectors(self, batch: CallBatch, present: Mapping[str, Tensor], rows: Tensor) -> Tensor:
-        """The vectors (R, D) of the segments `rows` (R,), each stream cut to the longest of them."""
+    def _fused(self, batch: CallBatch, present: Mapping[str, Tensor], rows: Tensor) -> FusionOutput:
+        """What the fusion makes of the segments `rows` (R,), each stream cut to the longest of them."""
         streams = {}
         for name, there in present.items():
             values, mask, _ = batch.streams[name]
             mask = mask[rows]
             length = max(1, int(mask.any(dim=0).nonzero().max()) + 1 if mask.any() else 1)
             streams[name] = StreamStates(*self.encode(name, values[rows, :length], mask[:, :length]), there[rows])
-        return self.fuse(streams).vector
+        return self.fuse(streams)
+
+
+def _call_means(vectors: Tensor, mask: Tensor) -> Tensor:
+    """Vectors (N, D) of the real segments of mask (B, S) → their mean per call (B, D)."""
+    total = vectors.new_zeros(mask.shape[0], vectors.shape[1]).index_add(0, mask.nonzero()[:, 0], vectors)
+    return total / mask.sum(dim=1).clamp(min=1)[:, None]
 
 
 def _alike(streams: Mapping[str, tuple[Tensor, Tensor, Tensor]], segments: int) -> list[Tensor]:
@@ -154,10 +196,16 @@ def build_network(
     *,
     classes: Mapping[str, int],
     streams: Sequence[str] = ("text", "audio"),
+    encoders: Mapping[str, nn.Module] | None = None,
+    target: Literal["call", "segment"] = "call",
+    number_range: tuple[float, float] | None = None,
+    task_weights: Literal["equal", "learned"] = "equal",
     audio_features: int = 40,
     text_buckets: int = 6144,
     text_features_per_token: int = 4,
     embedding_width: int = 64,
+    fusion: str = "msmt-fn",
+    context: str = "bigru",
     width: int = 32,
     heads: int = 4,
     feed_forward: int = 64,
@@ -169,31 +217,47 @@ def build_network(
     hidden: int = 32,
     context_layers: int = 1,
     readout: str = "both",
+    flatten_length: int = 256,
     shared_weights: bool = False,
     dropout: float = 0.2,
     token_dropout: float = 0.2,
     head_dropout: float = 0.3,
     modality_dropout: float = 0.2,
 ) -> CallNetwork:
-    """A tiny MSMT-FN with the tiny encoders; the defaults suit a few hundred calls.
+    """A network with the given encoders, and the tiny ones for text and audio that have none.
 
-    `classes`: task → K. `streams`: "text", "audio" or both. `hidden`: H, half of the call vector's width.
+    The defaults are a tiny MSMT-FN for a few hundred calls. `classes`: task → K. `hidden`: H, half of the call
+    vector's width. `number_range`: the answer is a number in it instead of classes.
     """
-    size: dict[str, Any] = {"width": width, "heads": heads, "feed_forward": feed_forward}
-    size["dropout"] = dropout
+    size: dict[str, Any] = {"width": width, "heads": heads, "feed_forward": feed_forward, "dropout": dropout}
     shape: dict[str, Any] = {"layers": encoder_layers, **size}
-    text = partial(HashedTextEncoder, embedding_width=embedding_width, token_dropout=token_dropout)
-    makers: dict[str, Callable[[], nn.Module]] = {
-        "text": lambda: text(text_buckets, text_features_per_token, **shape),
+    tiny: dict[str, Callable[[], nn.Module]] = {
+        "text": lambda: HashedTextEncoder(
+            text_buckets, text_features_per_token, embedding_width=embedding_width, token_dropout=token_dropout, **shape
+        ),
         "audio": lambda: TinyAudioEncoder(audio_features, **shape),
     }
-    if not streams or set(streams) - set(makers):
-        raise ValueError(f"Streams {list(streams)} can't be built; choose among {', '.join(makers)}.")
-    fusion = MsmtFn(
-        dict.fromkeys(streams, width), cross_layers=cross_layers, text_layers=text_layers,
-        bottleneck_layers=bottleneck_layers, tokens=tokens, readout=readout, shared_weights=shared_weights, **size,
+    given = dict(encoders or {})
+    if not streams or set(streams) - set(tiny) - set(given):
+        raise ValueError(f"Streams {list(streams)} can't be built; choose among {', '.join({**tiny, **given})}.")
+    chosen: dict[str, Any] = {name: given[name] if name in given else tiny[name]() for name in streams}
+    fused: Any = make_fusion(
+        fusion, {name: encoder.width for name, encoder in chosen.items()}, cross_layers=cross_layers,
+        text_layers=text_layers, bottleneck_layers=bottleneck_layers, tokens=tokens, readout=readout,
+        flatten_length=flatten_length, shared_weights=shared_weights, **size,
     )  # fmt: skip
-    context = BiGru(width, hidden, context_layers, dropout)
-    task_heads = TaskHeads(context.width, classes, head_dropout)
-    encoders = {name: makers[name]() for name in streams}
-    return CallNetwork(encoders, fusion, context, task_heads, modality_dropout)
+    over: Any = make_context(context, fused.width, hidden=hidden, layers=context_layers, heads=heads, dropout=dropout)
+
+    def heads_on(size: int) -> TaskHeads:
+        return TaskHeads(size, classes, head_dropout, number_range=number_range)
+
+    return CallNetwork(
+        chosen,
+        fused,
+        over,
+        heads_on(over.width),
+        aux_heads={name: heads_on(size) for name, size in fused.aux_widths.items()},
+        target=target,
+        task_weights=TaskWeights(tuple(classes)) if task_weights == "learned" else None,
+        modality_dropout=modality_dropout,
+    )

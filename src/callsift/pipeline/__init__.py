@@ -7,6 +7,7 @@ Training and scoring run this very code, in NumPy; that is why a bundle scores w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -54,13 +55,22 @@ class Pipeline:
         """
         return self._preparer.prepare(call)
 
-    def inputs(self, prepared: PreparedCall) -> tuple[CallInputs, tuple[Note, ...]]:
+    def inputs(
+        self, prepared: PreparedCall, streams: Collection[str] | None = None
+    ) -> tuple[CallInputs, tuple[Note, ...]]:
         """The streams of every segment, and warnings met on the way.
 
+        Args:
+            prepared: the call.
+            streams: what is wanted; nothing else is made, read or complained about. None: text and audio. Other names
+                are those of the manifest's precomputed streams, (L, D) float32; a segment without one has None.
+
         Raises:
-            RecordingError: a segment's own recording can't be used.
+            RecordingError: a segment's own recording, or a precomputed stream, can't be used.
+            DataError: a precomputed stream that differs in width between segments of the call.
+            UsageError: a stream in a .parquet file, and no pyarrow.
         """
-        return self._streams.make(prepared)
+        return self._streams.make(prepared, streams)
 
 
 def make_asr(name: str | None) -> AsrEngine | None:

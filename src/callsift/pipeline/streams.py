@@ -1,4 +1,4 @@
-"""PreparedCall → the streams of every segment, as the encoders take them.
+"""PreparedCall → the streams of every segment, as the encoders take them: text, audio, and precomputed ones.
 
 Audio is worked out once over the whole call and sliced, so that a segment's frames do not depend on where
 the call was cut, and a role's reference is the same in every segment.
@@ -6,7 +6,7 @@ the call was cut, and a role's reference is the same in every segment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from callsift.audio.features import (
     zero_mean_unit_variance,
 )
 from callsift.config import FrontEnd, LogMel
-from callsift.errors import ErrorCode, RecordingError, WarningCode
+from callsift.data.arrays import read_stream
+from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
 from callsift.speech.cutting import kept_spans
 from callsift.speech.spans import joined, total_s, within
 from callsift.speech.vad import detect_speech
@@ -36,8 +37,12 @@ from callsift.types import (
     Segment,
     Span,
     StreamInput,
+    StreamRef,
     Waveform,
 )
+
+MADE_STREAMS = ("text", "audio")
+"""Made from the recording and the transcript; a stream of any other name is read as the manifest gives it."""
 
 
 class StreamMaker:
@@ -47,19 +52,22 @@ class StreamMaker:
         self.front_end = front_end
         self.tokens = tokens
 
-    def make(self, prepared: PreparedCall) -> tuple[CallInputs, tuple[Note, ...]]:
+    def make(
+        self, prepared: PreparedCall, streams: Collection[str] | None = None
+    ) -> tuple[CallInputs, tuple[Note, ...]]:
         """See `callsift.pipeline.Pipeline.inputs`."""
-        texts, cut = self._texts(prepared)
-        audio = self._audio(prepared)
-        notes = list(self._role_notes(prepared))
-        if cut:
-            notes.append(
-                Note(
-                    WarningCode.TEXT_CUT,
-                    f"the text of {cut} segments is longer than max_tokens {self.front_end.max_tokens}",
-                )
-            )
-        segments = tuple({"text": text, "audio": heard} for text, heard in zip(texts, audio, strict=True))
+        made: dict[str, list[StreamInput | None]] = {}
+        notes: list[Note] = []
+        for name in MADE_STREAMS if streams is None else streams:
+            if name == "text":
+                made[name], cut = self._texts(prepared)
+                notes += self._cut_notes(cut)
+            elif name == "audio":
+                made[name] = self._audio(prepared)
+                notes += self._role_notes(prepared)
+            else:
+                made[name] = _precomputed(prepared, name)
+        segments = tuple({name: values[at] for name, values in made.items()} for at in range(len(prepared.segments)))
         return CallInputs(prepared.call.call_id, segments), tuple(notes)
 
     def _texts(self, prepared: PreparedCall) -> tuple[list[StreamInput | None], int]:
@@ -111,6 +119,12 @@ class StreamMaker:
         roles = {role: joined(spans) for role, spans in spoken.items()}
         heard = CallAudio(self.front_end, whole, channels, speech, roles)
         return [None if span is None else heard.cut(span) for span in spans]
+
+    def _cut_notes(self, cut: int) -> tuple[Note, ...]:
+        if not cut:
+            return ()
+        message = f"the text of {cut} segments is longer than max_tokens {self.front_end.max_tokens}"
+        return (Note(WarningCode.TEXT_CUT, message),)
 
     def _role_notes(self, prepared: PreparedCall) -> tuple[Note, ...]:
         wanted = self.front_end.channels
@@ -205,6 +219,26 @@ def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]
 def segment_text(segment: Segment) -> str:
     """A segment's text for people: who said what."""
     return "; ".join(f"{turn.role}: {turn.text}" for turn in segment.turns if turn.text.strip())
+
+
+def _precomputed(prepared: PreparedCall, name: str) -> list[StreamInput | None]:
+    """A stream that the manifest gives as arrays (L, D); every segment of a call must have the same D."""
+    refs = [segment.streams.get(name) for segment in prepared.segments]
+    found = [None if ref is None else StreamInput(read_stream(ref)) for ref in refs]
+    first: tuple[int, StreamRef] | None = None
+    for ref, stream in zip(refs, found, strict=True):
+        if ref is None or stream is None:
+            continue
+        width = stream.values.shape[1]
+        if first is None:
+            first = width, ref
+        elif width != first[0]:
+            raise DataError(
+                f"stream '{name}' of call '{prepared.call.call_id}' is {first[0]} wide in '{first[1].key}' of "
+                f"{first[1].path} and {width} wide here, in '{ref.key}'. Compute it in one way for all segments.",
+                ref.path,
+            )
+    return found
 
 
 def _own_waveform(segment: Segment) -> Waveform | None:

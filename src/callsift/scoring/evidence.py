@@ -58,6 +58,14 @@ def _one_segment(runtime: Runtime, segment: dict[str, StreamInput | None]) -> Fl
     return runtime.fuse(states)
 
 
+def judge_segments(
+    runtime: Runtime, vectors: FloatArray, scheme: LabelScheme, calibration: Calibration
+) -> list[Verdict]:
+    """The verdict on every segment from the segment vectors (S, D) of a call, for a model of target `segment`."""
+    found = runtime.call(vectors[None], np.ones((1, len(vectors)), dtype=np.bool_))
+    return decide({task: logits[0] for task, logits in found.items()}, scheme, calibration)
+
+
 def judge(
     runtime: Runtime, vectors: FloatArray, scheme: LabelScheme, calibration: Calibration
 ) -> tuple[Verdict, list[float | None]]:

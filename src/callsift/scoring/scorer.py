@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from callsift.bundle import Bundle
 from callsift.canonical import sha256_of_json
 from callsift.config import FrontEnd
-from callsift.decision import Calibration
+from callsift.decision import Calibration, Verdict
 from callsift.errors import CallsiftError, ErrorCode, RecordingError, WarningCode
 from callsift.labels import LabelScheme
 from callsift.pipeline import Pipeline, segment_text, speech_seconds
 from callsift.plugins import Runtime
-from callsift.scoring.evidence import judge, segment_vectors
-from callsift.types import Call, CallScore, ModelInfo, Note, PreparedCall, SegmentEvidence
+from callsift.scoring.evidence import judge, judge_segments, segment_vectors
+from callsift.types import Call, CallScore, ModelInfo, Note, PreparedCall, SegmentEvidence, Target
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Scorer:
         scheme: LabelScheme,
         calibration: Calibration,
         info: ModelInfo,
+        target: Target = "call",
         trained_on_asr: str | None = None,
         channels: str | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Scorer:
         self.scheme = scheme
         self.calibration = calibration
         self.info = info
+        self.target: Target = target
         self.trained_on_asr = trained_on_asr
         self.settings_sha256 = settings_hash(pipeline.front_end, pipeline.asr_name, channels)
 
@@ -66,6 +69,7 @@ class Scorer:
             scheme=bundle.scheme,
             calibration=bundle.calibration,
             info=bundle.info,
+            target=bundle.target,
             trained_on_asr=bundle.provenance.get("asr"),
             channels=channels,
         )
@@ -86,29 +90,38 @@ class Scorer:
             return self._failed(prepared.call, error, prepared)
 
     def _graded(self, prepared: PreparedCall) -> CallScore:
-        inputs, notes = self.pipeline.inputs(prepared)
+        inputs, notes = self.pipeline.inputs(prepared, tuple(self.runtime.widths))
         vectors = segment_vectors(self.runtime, inputs)
+        about = self._about(prepared.call, prepared)
+        warnings = (*prepared.notes, *notes, *self._missing(prepared), *self._other_asr(prepared))
+        if self.target == "segment":
+            said = judge_segments(self.runtime, vectors, self.scheme, self.calibration)
+            return CallScore(**about, segments=_evidence(prepared, said), warnings=warnings)
         verdict, contributions = judge(self.runtime, vectors, self.scheme, self.calibration)
-        evidence = tuple(
-            SegmentEvidence(
-                segment_id=segment.segment_id,
-                start_s=segment.start_s,
-                end_s=segment.end_s,
-                speech_s=speech_seconds(prepared, segment),
-                text=segment_text(segment),
-                contribution=contribution,
-            )
-            for segment, contribution in zip(prepared.segments, contributions, strict=True)
-        )
         return CallScore(
-            **self._about(prepared.call, prepared),
+            **about,
             grade=verdict.grade,
             propensity=verdict.propensity,
             rank_score=verdict.rank_score,
             probabilities=verdict.probabilities,
             raw_probabilities=verdict.raw,
-            segments=evidence,
-            warnings=(*prepared.notes, *notes, *self._other_asr(prepared)),
+            value=verdict.value,
+            segments=_evidence(prepared, contributions),
+            warnings=warnings,
+        )
+
+    def _missing(self, prepared: PreparedCall) -> tuple[Note, ...]:
+        """Streams that can't be made from a recording and were not given with the call."""
+        made = ("text",) if self.pipeline.front_end.input == "precomputed" else ("text", "audio")
+        needed = [name for name in self.runtime.widths if name not in made]
+        return tuple(
+            Note(
+                WarningCode.MISSING_STREAM,
+                f"the model also reads the stream '{name}', which can't be made from a recording: give it in a "
+                "manifest (segments: streams). Scored without it.",
+            )
+            for name in needed
+            if not any(name in segment.streams for segment in prepared.segments)
         )
 
     def _other_asr(self, prepared: PreparedCall) -> tuple[Note, ...]:
@@ -145,6 +158,26 @@ class Scorer:
         }
 
 
+def _evidence(prepared: PreparedCall, said: Sequence[Verdict] | Sequence[float | None]) -> tuple[SegmentEvidence, ...]:
+    """Every segment with its contribution to the call's verdict, or with a verdict of its own."""
+    found = []
+    for segment, own in zip(prepared.segments, said, strict=True):
+        evidence = SegmentEvidence(
+            segment_id=segment.segment_id,
+            start_s=segment.start_s,
+            end_s=segment.end_s,
+            speech_s=speech_seconds(prepared, segment),
+            text=segment_text(segment),
+            contribution=None if isinstance(own, Verdict) else own,
+        )
+        if isinstance(own, Verdict):
+            evidence = replace(
+                evidence, grade=own.grade, value=own.value, probabilities=own.probabilities, raw_probabilities=own.raw
+            )
+        found.append(evidence)
+    return tuple(found)
+
+
 def printable(path: Path | str) -> str:
     """A path as text that UTF-8 can hold: bytes of a name in another encoding become `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -168,23 +201,33 @@ def result_row(score: CallScore) -> dict[str, Any]:
         "model": {"name": score.model.name, "version": score.model.version, "sha256": score.model.sha256},
         "settings_sha256": score.settings_sha256,
         "grade": score.grade,
+        "value": _round(score.value, 6),
         "propensity": _round(score.propensity, 6),
         "rank_score": _round(score.rank_score, 6),
         "probabilities": {task: _rounded(found) for task, found in score.probabilities.items()},
-        "segments": [
-            {
-                "segment_id": segment.segment_id,
-                "start_s": _round(segment.start_s, 3),
-                "end_s": _round(segment.end_s, 3),
-                "speech_s": {role: _round(seconds, 3) for role, seconds in segment.speech_s.items()},
-                "text": segment.text,
-                "contribution": _round(segment.contribution, 6),
-            }
-            for segment in score.segments
-        ],
+        "segments": [_segment_row(segment) for segment in score.segments],
         "warnings": [{"code": note.code.value, "message": note.message} for note in score.warnings],
         "error": error,
     }
+
+
+def _segment_row(segment: SegmentEvidence) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "segment_id": segment.segment_id,
+        "start_s": _round(segment.start_s, 3),
+        "end_s": _round(segment.end_s, 3),
+        "speech_s": {role: _round(seconds, 3) for role, seconds in segment.speech_s.items()},
+        "text": segment.text,
+        "contribution": _round(segment.contribution, 6),
+    }
+    if segment.grade is not None:
+        row |= {
+            "grade": segment.grade,
+            "probabilities": {task: _rounded(found) for task, found in segment.probabilities.items()},
+        }
+    if segment.value is not None:
+        row["value"] = _round(segment.value, 6)
+    return row
 
 
 def _round(value: float | None, digits: int) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from callsift.config import HashedTokens
-from callsift.errors import BundleError
+from callsift.errors import BundleError, ConfigError
 from callsift.text.format import RoleText
 from callsift.types import IntArray, Role
 
@@ -51,29 +51,47 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 class TextTokens:
-    """Texts of segments → ids. `hashed` None: ids (T,) of the tokenizer; else (T, G) n-gram ids."""
+    """Texts of segments → ids. `hashed` None: ids (T,) of the tokenizer; else (T, G) n-gram ids.
+
+    With `hashed` None the T ids include the special tokens of the tokenizer, `[CLS] … [SEP]`: a longer text loses
+    words, never its specials. A `tokenizer.json` may ask for padding and for a length of its own; neither counts here.
+    """
 
     def __init__(self, tokenizer: Tokenizer, hashed: HashedTokens | None, max_tokens: int) -> None:
-        self.tokenizer = tokenizer
+        """Raises ConfigError where `max_tokens` leaves no room beside the special tokens."""
         self.hashed = hashed
         self.max_tokens = max_tokens
+        self.specials = tokenizer.num_special_tokens_to_add(is_pair=False)
+        self.tokenizer = tokenizer if hashed is not None else self._cutting(tokenizer)
+
+    def _cutting(self, tokenizer: Tokenizer) -> Tokenizer:
+        """A copy that cuts to `max_tokens` on the side that the tokenizer cuts on, and pads nothing."""
+        if self.specials >= self.max_tokens:
+            raise ConfigError(
+                f"max_tokens {self.max_tokens} leaves no room for text: the tokenizer adds {self.specials} of its own"
+            )
+        copied = Tokenizer.from_str(tokenizer.to_str())
+        side = (tokenizer.truncation or {}).get("direction", "right")
+        copied.enable_truncation(self.max_tokens, direction=side)
+        copied.no_padding()
+        return copied
 
     def count(self, text: str) -> int:
-        """Tokens of a text before any cut."""
-        if self.hashed is None:
-            return len(self.tokenizer.encode(text).ids)
-        return len(self._words(text))
+        """Tokens of a text before any cut, special tokens aside."""
+        if self.hashed is not None:
+            return len(self._words(text))
+        found = self.tokenizer.encode(text, add_special_tokens=False)
+        return len(found.ids) + sum(len(rest.ids) for rest in found.overflowing)
 
     def encode(self, said: RoleText) -> tuple[IntArray, bool]:
-        """Ids (T,) or (T, G), and whether the text was cut to `max_tokens`. An empty text gives T = 0."""
+        """Ids (T,) or (T, G), and whether the text was cut to `max_tokens`. A text without tokens gives T = 0."""
         if self.hashed is not None:
             words = self._words(said.text)
             ids = _hashed_ids(words[: self.max_tokens], said, self.hashed)
             return ids, len(words) > self.max_tokens
         found = self.tokenizer.encode(said.text)
-        full = len(found.ids)
-        found.truncate(self.max_tokens)
-        return np.array(found.ids, dtype=np.int64), full > self.max_tokens
+        kept = found.ids if len(found.ids) > self.specials else []
+        return np.array(kept, dtype=np.int64), bool(found.overflowing)
 
     def _words(self, text: str) -> list[tuple[str, int]]:
         split = self.tokenizer.pre_tokenizer.pre_tokenize_str(text)

@@ -4,28 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from callsift.labels import LabelScheme
 from callsift.network.model import CallBatch
-from callsift.types import BoolArray, CallInputs, Label, StreamInput
+from callsift.types import CallInputs, Label, PreparedCall, StreamInput, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A call to learn from. `allowed`: task → (K,), the classes its label leaves open."""
+    """A call to learn from, with what is asked about it: one item, the call, or one item per segment.
+
+    `items`: the segments' ids, or ("",) for the call itself. `labels`: of the items, None where unlabelled.
+    `targets`: task → (items, K), the classes that each label leaves open, or the number.
+    """
 
     inputs: CallInputs
-    label: Label
-    allowed: Mapping[str, BoolArray]
+    items: tuple[str, ...]
+    labels: tuple[Label | None, ...]
+    targets: Mapping[str, NDArray[Any]]
 
     @property
     def size(self) -> int:
         """Frames and tokens of all segments: how much work the call is."""
         given = (stream for segment in self.inputs.segments for stream in segment.values())
         return sum(len(stream.values) for stream in given if stream is not None)
+
+    @property
+    def labelled(self) -> int:
+        """Items with a label."""
+        return sum(label is not None for label in self.labels)
+
+
+def make_example(inputs: CallInputs, prepared: PreparedCall, scheme: LabelScheme, target: Target) -> Example:
+    """A prepared call with the labels that `target` says: its own, or its segments'."""
+    if target == "call":
+        return labelled_example(inputs, {"": prepared.call.label}, scheme)
+    return labelled_example(inputs, {segment.segment_id: segment.label for segment in prepared.segments}, scheme)
+
+
+def labelled_example(inputs: CallInputs, labels: Mapping[str, Label | None], scheme: LabelScheme) -> Example:
+    """A call's inputs with the label of every item, by segment id; the call itself is ""."""
+    found = [scheme.target(label) for label in labels.values()]
+    targets = {task: np.stack([each[task] for each in found]) for task in found[0]}
+    return Example(inputs, tuple(labels), tuple(labels.values()), targets)
 
 
 def collate(examples: Sequence[Example], streams: Sequence[str]) -> CallBatch:
@@ -39,12 +66,14 @@ def collate(examples: Sequence[Example], streams: Sequence[str]) -> CallBatch:
     return CallBatch({name: stream for name, stream in padded.items() if stream is not None}, mask)
 
 
-def collate_labels(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Task → (B, K) bool."""
-    return {
-        task: torch.from_numpy(np.stack([example.allowed[task] for example in examples]))
-        for task in examples[0].allowed
-    }
+def stacked(examples: Sequence[Example]) -> dict[str, NDArray[Any]]:
+    """Task → the targets of all items (M, K), example by example."""
+    return {task: np.concatenate([e.targets[task] for e in examples]) for task in examples[0].targets}
+
+
+def collate_targets(examples: Sequence[Example]) -> dict[str, Tensor]:
+    """Task → (M, K): what `stacked` gives, as tensors."""
+    return {task: torch.from_numpy(found) for task, found in stacked(examples).items()}
 
 
 def _padded(streams: Sequence[StreamInput | None]) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -54,7 +83,9 @@ def _padded(streams: Sequence[StreamInput | None]) -> tuple[Tensor, Tensor, Tens
         return None
     length = max(len(values) for values in given)
     shape = (len(streams), length, *given[0].shape[1:])
-    padded = np.zeros(shape, dtype=given[0].dtype)
+    # Kept features are float16; the network computes in float32.
+    dtype = np.float32 if given[0].dtype.kind == "f" else given[0].dtype
+    padded = np.zeros(shape, dtype=dtype)
     mask = np.zeros(shape[:2], dtype=np.bool_)
     for row, stream in enumerate(streams):
         if stream is not None:

@@ -1,5 +1,8 @@
 """Checkpoints: one safetensors file each, written atomically, nothing unpickled.
 
+Weights that do not learn (a frozen pretrained encoder's) are not copied into them: they stay where they came from,
+and the run keeps their fingerprint.
+
 `best/network.safetensors` holds weights. `last/state.safetensors` holds all that a resumed training needs to
 go on exactly: weights, AdamW's moments, the random state, and the progress as JSON in the file's header.
 """
@@ -23,7 +26,7 @@ _RANDOM = "random_state"
 
 def save_weights(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
     """Write the network's weights; `about` goes into the header."""
-    _write(path, _copied(network.state_dict()), about)
+    _write(path, kept_weights(network), about)
 
 
 def load_weights(path: Path, network: nn.Module) -> dict[str, Any]:
@@ -33,16 +36,13 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Any]:
         DataError: no such file, damaged, or of another network.
     """
     tensors, about = _read(path)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise DataError(f"holds weights of another network: {error}", path) from error
+    _put_back(network, tensors, path)
     return about
 
 
 def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
     """Write everything that a resumed training needs."""
-    tensors = {f"network.{name}": value for name, value in _copied(network.state_dict()).items()}
+    tensors = {f"network.{name}": value for name, value in kept_weights(network).items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value.clone() for name, value in moments.items()}
     tensors[_RANDOM] = torch.get_rng_state()
@@ -57,10 +57,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
     """
     tensors, progress = _read(path)
     weights = {name.removeprefix("network."): v for name, v in tensors.items() if name.startswith("network.")}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise DataError(f"holds the state of another network; train into a new folder: {error}", path) from error
+    _put_back(network, weights, path)
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
@@ -71,9 +68,25 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
     return progress
 
 
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of their own memory, as safetensors wants them."""
-    return {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+def kept_weights(network: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint holds: all that learns, and buffers; each in memory of its own, as safetensors wants it."""
+    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    state = network.state_dict()
+    return {name: state[name].detach().cpu().clone().contiguous() for name in state if name not in fixed}
+
+
+def _put_back(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        missing, unknown = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise DataError(f"holds weights of another network; train into a new folder: {error}", path) from error
+    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    if unknown or set(missing) - fixed:
+        raise DataError(
+            f"holds weights of another network; train into a new folder. Unknown: {sorted(unknown)[:3]}, "
+            f"missing: {sorted(set(missing) - fixed)[:3]}",
+            path,
+        )
 
 
 def _write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

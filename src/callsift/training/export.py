@@ -35,9 +35,11 @@ def export(run: Run, target: Path, *, card: str | None = None, provenance: Mappi
             scheme=run.scheme,
             front_end=run.config.front_end,
             graphs=graphs,
+            target=run.config.target,
             calibration=run.calibration,
             provenance={
                 "asr": run.result["asr"],
+                "encoders": run.data.get("encoders", {}),
                 "data_sha256": run.data["sha256"],
                 "labels": run.data["labels"],
                 "environment": read_json(run.folder / "environment.json"),
@@ -75,6 +77,6 @@ def model_card(run: Run) -> str:
 
 def figure_table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Figures by task as a Markdown table."""
-    head = ("task", "calls", "accuracy", "macro F1", "weighted F1", "majority accuracy")
-    rows = [head, tuple("---" for _ in head), *table_of(figures)]
+    head, body = table_of(figures)
+    rows = [head, tuple("---" for _ in head), *body]
     return ["| " + " | ".join(row) + " |" for row in rows]

@@ -1,7 +1,7 @@
 """The training loop: AdamW, averaged gradient accumulation, warm-up and cosine, early stop, resume.
 
-The loss is the paper's plain sum over tasks (eq. 6), averaged over the calls of all batches between two
-steps, so that four batches of four calls step exactly like one batch of sixteen.
+The loss (`callsift.training.objective`) is averaged over the labelled items of all batches between two steps, so
+that four batches of four calls step exactly like one batch of sixteen.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from callsift.config import FitConfig
-from callsift.errors import DataError
-from callsift.evaluation.calibration import negative_log_likelihood
+from callsift.errors import ConfigError, DataError
 from callsift.evaluation.metrics import METRICS
 from callsift.files import write_jsonl
-from callsift.network.heads import multi_task_loss
 from callsift.network.model import CallNetwork
-from callsift.training.batches import Example, collate, collate_labels, epoch_batches
+from callsift.training.batches import Example, collate, collate_targets, epoch_batches, stacked
 from callsift.training.checkpoint import load_state, load_weights, save_state, save_weights
+from callsift.training.objective import Objective
 
 Logits = dict[str, NDArray[np.float32]]
 
@@ -43,6 +42,7 @@ def fit(
     network: CallNetwork,
     train: Sequence[Example],
     validation: Sequence[Example],
+    objective: Objective,
     config: FitConfig,
     folder: Path,
     *,
@@ -56,13 +56,13 @@ def fit(
 
     Raises:
         DataError: nothing to train or validate on, or a loss that is not finite.
+        ConfigError: a device that is not there.
     """
-    if not train or not validation:
-        raise DataError(f"{len(train)} calls to train on and {len(validation)} to validate on: both need some")
+    if not any(example.labelled for example in train) or not any(example.labelled for example in validation):
+        raise DataError(f"{len(train)} calls to train on and {len(validation)} to validate on: both need labels")
     torch.set_num_threads(config.threads)
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(network, config.weight_decay), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    network.to(device_of(config))
+    optimizer = make_optimizer(network, config)
     best_file, last_file = (
         folder / "checkpoints/best/network.safetensors",
         folder / "checkpoints/last/state.safetensors",
@@ -72,8 +72,8 @@ def fit(
     if resume and last_file.is_file():
         history = load_state(last_file, network, optimizer)["history"]
     while not _finished(history, config):
-        row = _one_epoch(network, optimizer, train, config, epoch=len(history))
-        row |= validate(network, validation, config)
+        row = _one_epoch(network, optimizer, train, objective, config, epoch=len(history))
+        row |= validate(network, validation, objective, config)
         history.append(row)
         if _best(history) == len(history):
             save_weights(best_file, network, {"epoch": len(history), **row})
@@ -81,35 +81,52 @@ def fit(
         write_jsonl(folder / "log.jsonl", history)
         on_epoch(row)
     load_weights(best_file, network)
+    network.to("cpu")
     return Fitted(_best(history), len(history), tuple(history))
 
 
+def device_of(config: FitConfig) -> torch.device:
+    """Where to train.
+
+    Raises:
+        ConfigError: a GPU is asked for, and torch sees none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("fit.device is 'cuda', and torch sees no GPU; set fit.device=cpu, or auto")
+    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def predict(network: CallNetwork, examples: Sequence[Example], batch_calls: int = 16) -> Logits:
-    """Logits (calls, K) of every task, in the order of the examples."""
+    """Logits (items, K) of every task, the items in the order of the examples."""
     network.eval()
+    device = next(network.parameters()).device
     order = sorted(range(len(examples)), key=lambda at: examples[at].size)
-    found: dict[str, list[NDArray[np.float32]]] = {}
+    found: list[Logits] = [{} for _ in examples]
     with torch.inference_mode():
         for first in range(0, len(order), batch_calls):
-            part = [examples[at] for at in order[first : first + batch_calls]]
-            for task, logits in network(collate(part, network.streams)).items():
-                found.setdefault(task, []).append(logits.numpy())
-    back = np.argsort(order)
-    return {task: np.concatenate(parts)[back] for task, parts in found.items()}
+            part = order[first : first + batch_calls]
+            batch = collate([examples[at] for at in part], network.streams).to(device)
+            ends = np.cumsum([len(examples[at].items) for at in part])[:-1]
+            for task, logits in network(batch).items():
+                for at, rows in zip(part, np.split(logits.float().cpu().numpy(), ends), strict=True):
+                    found[at][task] = rows
+    return {task: np.concatenate([rows[task] for rows in found]) for task in found[0]}
 
 
-def validate(network: CallNetwork, examples: Sequence[Example], config: FitConfig) -> dict[str, float]:
-    """Validation loss (sum of the tasks' negative log-likelihoods) and the monitored figure, higher is better."""
+def validate(
+    network: CallNetwork, examples: Sequence[Example], objective: Objective, config: FitConfig
+) -> dict[str, float]:
+    """Validation loss and the monitored figure, higher is better."""
     logits = predict(network, examples, config.batch_calls)
-    allowed = {task: np.stack([example.allowed[task] for example in examples]) for task in logits}
-    loss = sum(negative_log_likelihood(logits[task], allowed[task]) for task in logits)
+    targets = stacked(examples)
+    loss = objective.validation(logits, targets, sum(example.labelled for example in examples))
     if config.monitor == "loss":
         return {"val_loss": loss, "monitor": -loss}
     task = config.monitor_task or max(logits, key=lambda name: logits[name].shape[1])
-    settled = allowed[task].sum(axis=1) == 1
+    settled = targets[task].sum(axis=1) == 1
     if not settled.any():
         raise DataError(f"no validation label settles task '{task}'; set fit.monitor=loss, or fit.monitor_task")
-    figure = METRICS[config.monitor](allowed[task][settled].argmax(axis=1), logits[task][settled].argmax(axis=1))
+    figure = METRICS[config.monitor](targets[task][settled].argmax(axis=1), logits[task][settled].argmax(axis=1))
     return {"val_loss": loss, "monitor": figure}
 
 
@@ -117,6 +134,7 @@ def _one_epoch(
     network: CallNetwork,
     optimizer: torch.optim.Optimizer,
     train: Sequence[Example],
+    objective: Objective,
     config: FitConfig,
     *,
     epoch: int,
@@ -127,32 +145,61 @@ def _one_epoch(
     groups = [batches[at : at + config.accumulate] for at in range(0, len(batches), config.accumulate)]
     total = 0.0
     for number, group in enumerate(groups):
-        rate = config.learning_rate * _schedule(
-            epoch * len(groups) + number, config.epochs * len(groups), config.warmup
-        )
+        factor = _schedule(epoch * len(groups) + number, config.epochs * len(groups), config.warmup)
         for settings in optimizer.param_groups:
-            settings["lr"] = rate
-        calls = sum(len(batch) for batch in group)
-        optimizer.zero_grad(set_to_none=True)
-        for batch in group:
-            examples = [train[at] for at in batch]
-            logits = network(collate(examples, network.streams))
-            loss = multi_task_loss(logits, collate_labels(examples), reduction="none").sum() / calls
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item() * calls
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-        optimizer.step()
-    loss_per_call = total / len(train)
-    if not math.isfinite(loss_per_call):
-        raise DataError(f"the training loss became {loss_per_call} in epoch {epoch + 1}; lower fit.learning_rate")
-    return {"epoch": float(epoch + 1), "train_loss": loss_per_call, "seconds": time.monotonic() - started}
+            settings["lr"] = settings["base_lr"] * factor
+        total += train_step(network, optimizer, [[train[at] for at in batch] for batch in group], objective, config)
+    loss = total / max(1, sum(example.labelled for example in train))
+    if not math.isfinite(loss):
+        raise DataError(f"the training loss became {loss} in epoch {epoch + 1}; lower fit.learning_rate")
+    return {"epoch": float(epoch + 1), "train_loss": loss, "seconds": time.monotonic() - started}
 
 
-def _parameter_groups(network: CallNetwork, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: decayed biases and norms learn nothing from it."""
-    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def train_step(
+    network: CallNetwork,
+    optimizer: torch.optim.Optimizer,
+    batches: Sequence[Sequence[Example]],
+    objective: Objective,
+    config: FitConfig,
+) -> float:
+    """One step of the optimiser over several batches; returns the sum of the losses of their labelled items."""
+    device = next(network.parameters()).device
+    items = sum(example.labelled for batch in batches for example in batch)
+    total = 0.0
+    optimizer.zero_grad(set_to_none=True)
+    for examples in batches:
+        targets = {task: target.to(device) for task, target in collate_targets(examples).items()}
+        batch = collate(examples, network.streams).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            output = network.outputs(batch)
+        loss = objective.training(output, targets, network.task_weights) / max(items, 1)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item() * items
+    torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+    optimizer.step()
+    return total
+
+
+def make_optimizer(network: CallNetwork, config: FitConfig) -> torch.optim.AdamW:
+    """AdamW over all that learns."""
+    return torch.optim.AdamW(_parameter_groups(network, config), lr=config.learning_rate)
+
+
+def _parameter_groups(network: CallNetwork, config: FitConfig) -> list[dict[str, Any]]:
+    """Pretrained weights learn at a rate of their own (adapters are new); biases and norms are not decayed."""
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            pretrained = ".backbone." in name and "lora_" not in name
+            groups.setdefault((pretrained, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "base_lr": config.encoder_learning_rate if pretrained else config.learning_rate,
+            "weight_decay": config.weight_decay if matrices else 0.0,
+        }
+        for (pretrained, matrices), parameters in groups.items()
+    ]
 
 
 def _schedule(step: int, steps: int, warmup: float) -> float:

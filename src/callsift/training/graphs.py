@@ -10,7 +10,9 @@ file                        inputs                                              
 ``call.onnx``               vectors (B, S, D), mask (B, S)                      logits_<task> (B, K)
 ==========================  ==================================================  ===========================
 
-Masks are bool. What the exporter notes about the machine it ran on (source paths) is taken out.
+Masks are bool. An encoder's graph takes segments of one length, all of it real (`StreamEncoder.whole`). Weights
+beyond 256 MB stand beside their graph, in ``<file>.data``: a protobuf holds 2 GB at most. What the exporter notes
+about the machine it ran on (source paths) is taken out.
 """
 
 from __future__ import annotations
@@ -29,21 +31,23 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from callsift.network.encoders import StreamEncoder
+from callsift.network.encoders.backbone import PretrainedEncoder
 from callsift.network.fusion import StreamStates
 from callsift.network.model import CallNetwork
 
 OPSET = 18
+EXTERNAL_BYTES = 256_000_000
+"""Weights of a graph from which on they are written beside it."""
 _SEGMENTS, _LENGTH = 3, 24  # sizes traced with; 0 and 1 would be taken for constants
 
 
 class _EncoderGraph(nn.Module):
-    def __init__(self, network: CallNetwork, stream: str) -> None:
+    def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
-        self.network = network
-        self.stream = stream
+        self.encoder = encoder
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        states, states_mask = self.network.encode(self.stream, values, mask)
+        states, states_mask = cast(StreamEncoder, self.encoder).whole(values, mask)
         return states, states_mask.clone()
 
 
@@ -67,8 +71,11 @@ class _CallGraph(nn.Module):
         return tuple(self.network.contextualise(vectors, mask).values())
 
 
-def export_graphs(network: CallNetwork, directory: Path) -> dict[str, Any]:
+def export_graphs(network: CallNetwork, directory: Path, *, external_bytes: int = EXTERNAL_BYTES) -> dict[str, Any]:
     """Write the graphs into `directory`, without dropout; the network is left in the mode it was in.
+
+    Adapters are worked into a copy of their encoder's weights. `external_bytes`: weights of a graph from which
+    on they are written beside it.
 
     Returns: the file names as a bundle lists them,
     `{"encoders": {stream: file}, "fusion": file, "call": file}`.
@@ -76,26 +83,30 @@ def export_graphs(network: CallNetwork, directory: Path) -> dict[str, Any]:
     training = network.training
     network.eval()
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             encoders = {name: f"encoder_{name}.onnx" for name in network.streams}
             for name, file in encoders.items():
-                _export_encoder(network, name, directory / file)
-            _export_fusion(network, directory / "fusion.onnx")
-            _export_call(network, directory / "call.onnx")
+                _export_encoder(network.encoders[name], directory / file, external_bytes)
+            _export_fusion(network, directory / "fusion.onnx", external_bytes)
+            _export_call(network, directory / "call.onnx", external_bytes)
     finally:
         network.train(training)
     return {"encoders": encoders, "fusion": "fusion.onnx", "call": "call.onnx"}
 
 
-def _export_encoder(network: CallNetwork, stream: str, path: Path) -> None:
-    encoder = cast(StreamEncoder, network.encoders[stream])
-    inputs = (encoder.example(_SEGMENTS, _LENGTH), torch.ones(_SEGMENTS, _LENGTH, dtype=torch.bool))
+def _export_encoder(encoder: nn.Module, path: Path, external_bytes: int) -> None:
+    length = _LENGTH
+    if isinstance(encoder, PretrainedEncoder):
+        encoder = encoder.merged()
+        length *= encoder.min_samples  # so that there are several states, too
+    mask = torch.ones(_SEGMENTS, length, dtype=torch.bool)
+    inputs = (cast(StreamEncoder, encoder).example(_SEGMENTS, length), mask)
     shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
-    graph = _EncoderGraph(network, stream)
-    _write(graph, inputs, shapes, ["values", "mask"], ["states", "states_mask"], path)
+    names = (["values", "mask"], ["states", "states_mask"])
+    _write(_EncoderGraph(encoder), inputs, shapes, *names, path, external_bytes)
 
 
-def _export_fusion(network: CallNetwork, path: Path) -> None:
+def _export_fusion(network: CallNetwork, path: Path, external_bytes: int) -> None:
     inputs: list[Tensor] = []
     shapes: list[dict[int, Any]] = []
     names: list[str] = []
@@ -107,16 +118,16 @@ def _export_fusion(network: CallNetwork, path: Path) -> None:
         inputs += [states, mask, torch.ones(_SEGMENTS, dtype=torch.bool)]
         shapes += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC}]
         names += [f"{name}_states", f"{name}_mask", f"{name}_present"]
-    _write(_FusionGraph(network), tuple(inputs), (tuple(shapes),), names, ["vector"], path)
+    _write(_FusionGraph(network), tuple(inputs), (tuple(shapes),), names, ["vector"], path, external_bytes)
 
 
-def _export_call(network: CallNetwork, path: Path) -> None:
+def _export_call(network: CallNetwork, path: Path, external_bytes: int) -> None:
     width = cast(int, network.fusion.width)
     vectors = torch.zeros(_SEGMENTS, _LENGTH, width)
     mask = torch.ones(_SEGMENTS, _LENGTH, dtype=torch.bool)
     shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
     outputs = [f"logits_{task}" for task in network.heads.tasks]
-    _write(_CallGraph(network), (vectors, mask), shapes, ["vectors", "mask"], outputs, path)
+    _write(_CallGraph(network), (vectors, mask), shapes, ["vectors", "mask"], outputs, path, external_bytes)
 
 
 def _write(
@@ -126,8 +137,9 @@ def _write(
     input_names: Sequence[str],
     output_names: Sequence[str],
     path: Path,
+    external_bytes: int,
 ) -> None:
-    """Trace, translate, strip and save one graph as one file."""
+    """Trace, translate, strip and save one graph: one file, or two with large weights."""
     program = torch.onnx.export(
         graph.eval(),
         inputs,
@@ -140,10 +152,21 @@ def _write(
     )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    _strip(model)
     _name_sizes(model)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    save_graph(model, path, external_bytes)
+
+
+def save_graph(model: onnx.ModelProto, path: Path, external_bytes: int = EXTERNAL_BYTES) -> None:
+    """Strip, check and save a graph, beside it its weights from `external_bytes` on; `model` may lose its weights."""
+    _strip(model)
+    beside = path.with_name(f"{path.name}.data")
+    beside.unlink(missing_ok=True)  # onnx would append to it
+    if sum(len(weights.raw_data) for weights in model.graph.initializer) < external_bytes:
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+    else:
+        onnx.save(model, path, save_as_external_data=True, location=beside.name)
+        onnx.checker.check_model(str(path))
 
 
 def _strip(model: onnx.ModelProto) -> None:
@@ -172,7 +195,7 @@ def _name_sizes(model: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Neither progress nor advice of the exporter, but its errors."""
     before = logging.root.manager.disable
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():

@@ -15,12 +15,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from callsift.errors import DataError
 from callsift.network.encoders import HashedTextEncoder
+from callsift.network.encoders.precomputed import PrecomputedEncoder
 from callsift.network.model import CallNetwork
 from callsift.training.batches import Example
 
+_FLAT = 1e-9
+
 MIN_CALLS = 2
 """An n-gram of fewer calls says nothing about others; it starts at zero, as one never seen does."""
+
+
+def start_from_data(network: CallNetwork, examples: Sequence[Example]) -> None:
+    """Set what is known before any label: the embeddings of n-grams, and the scales of precomputed streams."""
+    start_text(network, examples)
+    for stream in network.streams:
+        encoder = network.encoders[stream]
+        if isinstance(encoder, PrecomputedEncoder):
+            mean, scale = _scales(examples, stream)
+            encoder.start_from(mean, scale)
+
+
+def _scales(examples: Sequence[Example], stream: str) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (features,) of a stream over all states of all segments; missing numbers left out."""
+    given = [
+        each.values for e in examples for segment in e.inputs.segments if (each := segment.get(stream)) is not None
+    ]
+    if not given:
+        raise DataError(f"no segment of the training part has the stream '{stream}'; see segments: streams")
+    values = np.concatenate(given).astype(np.float64)
+    known = np.isfinite(values)
+    counts = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / counts
+    spread = np.sqrt(np.where(known, np.square(values - mean), 0.0).sum(axis=0) / counts)
+    spread[spread < _FLAT] = 1.0  # a number that never varies says nothing; it stays at zero
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(spread.astype(np.float32))
 
 
 def start_text(network: CallNetwork, examples: Sequence[Example]) -> None:

@@ -1,8 +1,15 @@
 """Fusions: the states of a segment's streams → one vector. This file is the contract, one file per fusion.
 
-A fusion is an `nn.Module` with `width: int` and
-`forward(streams: Mapping[str, StreamStates]) -> FusionOutput`. A stream that the fusion knows and the mapping
-lacks is absent in every segment.
+A fusion is an `nn.Module` with
+
+- `width: int`, D of the vector,
+- `aux_widths: Mapping[str, int]`, the auxiliary vectors it gives in every mode, by name with their widths;
+  empty where it has none,
+- `forward(streams: Mapping[str, StreamStates]) -> FusionOutput`.
+
+A stream that the fusion knows and the mapping lacks is absent in every segment. The constructor takes the
+widths of the streams' states, then by keyword `width`, `heads`, `feed_forward`, `dropout` and the fusion's own
+switches; `fusion.make` has the names that settings use.
 """
 
 from __future__ import annotations
@@ -29,4 +36,5 @@ class FusionOutput(NamedTuple):
     vector: Tensor
     """(N, D)."""
     aux: dict[str, Tensor]
-    """Auxiliary outputs for losses, by name; empty where the fusion has none."""
+    """Auxiliary vectors (N, D_aux) for losses, by the names of `aux_widths`. One that is named after a stream
+    tells nothing of a segment that lacks the stream."""

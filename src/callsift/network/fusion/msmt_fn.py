@@ -3,12 +3,15 @@
 Text is the backbone stream T. The complementary channel T_m is text that has attended to audio through
 chained cross-modal layers (eq. 1); the text channel is text that has attended to itself. In each bottleneck
 layer [T ‖ Z] and [T_m ‖ Z] go through Transformer layers of their own, the n tokens Z being attended like any
-state; both streams are updated, and the next Z is the mean of its two updated copies (eqs 3–5).
+state; both streams are updated, and the next Z is the mean of its two updated copies (eqs 3–5). Without
+cross-modal layers the audio's own states A stand where T_m stood, with their own length and mask.
 
 The segment vector is a masked attention pooling over [T ‖ T_m ‖ Z]. Z is pooled too because after the last
 layer nothing else reads it: without it the last Z, and so part of what each stream says to the other, would
 be computed for nothing. So every parameter gets a gradient. `readout="text"` pools over [T ‖ Z]: T_m then
-speaks through Z alone, and still all of it counts.
+speaks through Z alone, and still all of it counts. `readout="flatten"` is the published code's: T's positions
+end to end into one linear layer. It reads the second stream only through the tokens that T attended to, so it
+needs two bottleneck layers, and the second stream has no part in the last.
 
 A network with one stream only uses that stream as the backbone; the learned absent embedding takes the
 place of the other as the only key, so its cross-attention can add a constant and no more.
@@ -17,16 +20,18 @@ place of the other as the only key, so its cross-attention can add a constant an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from callsift.network.attention import AttentionPool, CrossModalLayer, transformer_layers
 from callsift.network.fusion import FusionOutput, StreamStates
-from callsift.network.fusion.streams import AbsentStream, StreamProjection
+from callsift.network.fusion.streams import AbsentStream, Projections, chain, count_segments
 
 STREAMS = ("text", "audio")
-READOUTS = ("both", "text")
+READOUTS = ("both", "text", "flatten")
 
 
 class MsmtFn(nn.Module):
@@ -36,12 +41,13 @@ class MsmtFn(nn.Module):
         widths: the width of each stream's states; "text", "audio" or both.
         width: D of the fusion and of the segment vector.
         heads, feed_forward, dropout: of every layer.
-        cross_layers: chained layers of the complementary channel, at least 1.
+        cross_layers: chained layers of the complementary channel; 0 is the ablation without cross-attention.
         text_layers: self-attention layers of the text channel.
         bottleneck_layers: layers with tokens; 0 is the paper's ablation without the bottleneck.
         tokens: n, how many bottleneck tokens.
-        readout: "both" or "text", what the segment vector is pooled from.
+        readout: "both", "text" or "flatten", what the segment vector is made from.
         shared_weights: one Transformer layer for both streams in each bottleneck layer.
+        flatten_length: positions of the backbone that "flatten" reads; the other readouts have no use for it.
     """
 
     def __init__(
@@ -58,85 +64,115 @@ class MsmtFn(nn.Module):
         dropout: float,
         readout: str = "both",
         shared_weights: bool = False,
+        flatten_length: int | None = None,
     ) -> None:
         super().__init__()
-        _check(widths, cross_layers, bottleneck_layers, tokens, readout)
+        _check(widths, cross_layers, bottleneck_layers, tokens)
+        _check_readout(readout, bottleneck_layers, flatten_length)
         self.width = width
+        self.aux_widths: dict[str, int] = {}
         self.readout = readout
         self.backbone = "text" if "text" in widths else "audio"
         self.partner = "audio" if self.backbone == "text" else "text"
-        self.streams = nn.ModuleDict({name: StreamProjection(size, width, dropout) for name, size in widths.items()})
+        self.streams = Projections(widths, width, dropout)
         self.no_partner = None if self.partner in widths else AbsentStream(width)
         size = (width, heads, feed_forward, dropout)
         self.cross = nn.ModuleList(CrossModalLayer(*size) for _ in range(cross_layers))
         self.own = transformer_layers(text_layers, *size)
         self.bottleneck = transformer_layers(bottleneck_layers, *size)
-        self.cross_bottleneck = None if shared_weights else transformer_layers(bottleneck_layers, *size)
+        heard = bottleneck_layers - 1 if readout == "flatten" else bottleneck_layers
+        self.cross_bottleneck = None if shared_weights else transformer_layers(heard, *size)
         self.tokens = nn.Parameter(torch.randn(tokens, width)) if bottleneck_layers else None
         self.norm = nn.LayerNorm(width)
-        self.pool = AttentionPool(width, heads)
+        self.pool = AttentionPool(width, heads) if readout != "flatten" else None
+        self.flatten = Flatten(flatten_length or 0, width) if readout == "flatten" else None
 
     def forward(self, streams: Mapping[str, StreamStates]) -> FusionOutput:
         """{name: states (N, L, D_s), mask (N, L), present (N,)} → vector (N, D); no auxiliary outputs."""
-        segments = _segments(streams)
-        own, mask = self._project(self.backbone, streams, segments)  # (N, L, D), (N, L)
-        keys, key_mask = self._project(self.partner, streams, segments)  # (N, M, D), (N, M)
-        crossed = own
-        for layer in self.cross:
-            crossed = layer(crossed, mask, keys, key_mask)  # eq. 1, (N, L, D)
-        for layer in self.own:
-            own = layer(own, mask)
-        own, crossed, tokens = self._exchange(own, crossed, mask)
-        seen = mask.new_ones(segments, tokens.shape[1])
-        parts = [own, crossed, tokens] if self.readout == "both" else [own, tokens]
-        masks = [mask, mask, seen] if self.readout == "both" else [mask, seen]
+        projected = self.streams(streams)
+        if self.no_partner is not None:
+            projected[self.partner] = self.no_partner(count_segments(streams))
+        own, mask = projected[self.backbone]  # (N, L, D), (N, L)
+        second, second_mask = self._second(own, mask, *projected[self.partner])  # (N, M, D), (N, M)
+        own, second, tokens = self._exchange(chain(self.own, own, mask), mask, second, second_mask)
+        if self.flatten is not None:
+            return FusionOutput(vector=self.norm(self.flatten(own, mask)), aux={})
+        assert self.pool is not None
+        seen = mask.new_ones(tokens.shape[:2])  # (N, n)
+        parts = [own, second, tokens] if self.readout == "both" else [own, tokens]
+        masks = [mask, second_mask, seen] if self.readout == "both" else [mask, seen]
         vector = self.norm(self.pool(torch.cat(parts, dim=1), torch.cat(masks, dim=1)))
         return FusionOutput(vector=vector, aux={})
 
-    def _exchange(self, own: Tensor, crossed: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Eqs 3–5: T (N, L, D), T_m (N, L, D), mask (N, L) → both updated, and Z (N, n, D)."""
+    def _second(self, own: Tensor, mask: Tensor, keys: Tensor, key_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The backbone (N, L, D) and its partner (N, M, D) → T_m (eq. 1), or the partner as it is; and the mask."""
+        if not self.cross:
+            return keys, key_mask
+        crossed = own
+        for layer in self.cross:
+            crossed = layer(crossed, mask, keys, key_mask)
+        return crossed, mask
+
+    def _exchange(self, own: Tensor, mask: Tensor, second: Tensor, second_mask: Tensor) -> tuple[Tensor, ...]:
+        """Eqs 3–5: T (N, L, D), T_m or A (N, M, D) with their masks → both updated, and Z (N, n, D)."""
         if self.tokens is None:
-            return own, crossed, own[:, :0]
+            return own, second, own[:, :0]
         tokens = self.tokens.expand(own.shape[0], -1, -1)  # (N, n, D)
-        mask = torch.cat([mask, mask.new_ones(tokens.shape[:2])], dim=1)  # (N, L + n)
-        length = own.shape[1]
-        for layer, cross_layer in zip(self.bottleneck, self.cross_bottleneck or self.bottleneck, strict=True):
+        seen = mask.new_ones(tokens.shape[:2])  # (N, n)
+        mask = torch.cat([mask, seen], dim=1)  # (N, L + n)
+        second_mask = torch.cat([second_mask, seen], dim=1)  # (N, M + n)
+        length, second_length = own.shape[1], second.shape[1]
+        second_layers = self.bottleneck if self.cross_bottleneck is None else self.cross_bottleneck
+        for layer, second_layer in zip_longest(self.bottleneck, second_layers):
             own_all = layer(torch.cat([own, tokens], dim=1), mask)
-            crossed_all = cross_layer(torch.cat([crossed, tokens], dim=1), mask)
-            own, crossed = own_all[:, :length], crossed_all[:, :length]
-            tokens = (own_all[:, length:] + crossed_all[:, length:]) / 2
-        return own, crossed, tokens
-
-    def _project(self, name: str, streams: Mapping[str, StreamStates], segments: int) -> tuple[Tensor, Tensor]:
-        """A stream at the fusion's width with its mask; the learned embedding where it is not given."""
-        if name not in self.streams:
-            assert self.no_partner is not None
-            states, mask = self.no_partner(segments)
-        elif name in streams:
-            states, mask = self.streams[name](streams[name])
-        else:
-            projection = self.streams[name]
-            assert isinstance(projection, StreamProjection)
-            states, mask = projection.absent(segments)
-        return states, mask
+            own = own_all[:, :length]
+            if second_layer is not None:
+                second_all = second_layer(torch.cat([second, tokens], dim=1), second_mask)
+                second = second_all[:, :second_length]
+                tokens = (own_all[:, length:] + second_all[:, second_length:]) / 2
+        return own, second, tokens
 
 
-def _segments(streams: Mapping[str, StreamStates]) -> int:
-    """N, from any stream that is given."""
-    if not streams:
-        raise ValueError("No stream was given; give the states of at least one.")
-    return next(iter(streams.values())).mask.shape[0]
+class Flatten(nn.Module):
+    """The first `length` positions end to end, zeros where nothing is real, into one linear layer."""
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.length = length
+        self.linear = nn.Linear(length * width, width)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """states (N, L, D), mask (N, L) → (N, D), whatever L is; positions from `length` on are not read."""
+        states = states.masked_fill(~mask[..., None], 0.0)
+        filled = F.pad(states, (0, 0, 0, self.length))[:, : self.length]  # (N, length, D)
+        vector: Tensor = self.linear(filled.reshape(filled.shape[0], -1))
+        return vector
 
 
-def _check(widths: Mapping[str, int], cross_layers: int, bottleneck_layers: int, tokens: int, readout: str) -> None:
-    """Refuse what would leave a stream or a part of the network without effect."""
+def _check(widths: Mapping[str, int], cross_layers: int, bottleneck_layers: int, tokens: int) -> None:
+    """Refuse streams and sizes that can't be."""
     if not widths or set(widths) - set(STREAMS):
-        raise ValueError(f"Streams {sorted(widths)} can't be fused; MSMT-FN knows {', '.join(STREAMS)}.")
-    if readout not in READOUTS:
-        raise ValueError(f"Readout '{readout}' is unknown; choose one of {', '.join(READOUTS)}.")
-    if cross_layers < 1:
-        raise ValueError(f"cross_layers is {cross_layers}; the audio needs at least 1 to be heard.")
+        raise ValueError(
+            f"Streams {sorted(widths)} can't be fused; MSMT-FN knows {', '.join(STREAMS)}. "
+            f"For other streams use the fusion 'agt' or 'concat'."
+        )
+    for name, count in (("cross_layers", cross_layers), ("bottleneck_layers", bottleneck_layers)):
+        if count < 0:
+            raise ValueError(f"{name} is {count}; use 0 (none) or more.")
     if bottleneck_layers and tokens < 1:
         raise ValueError(f"tokens is {tokens} with {bottleneck_layers} bottleneck layers; use at least 1.")
+
+
+def _check_readout(readout: str, bottleneck_layers: int, flatten_length: int | None) -> None:
+    """Refuse what would leave a stream or a part of the network without effect."""
+    if readout not in READOUTS:
+        raise ValueError(f"Readout '{readout}' is unknown; choose one of {', '.join(READOUTS)}.")
     if readout == "text" and not bottleneck_layers:
         raise ValueError("Readout 'text' without bottleneck layers would never hear the audio; use 'both'.")
+    if readout == "flatten" and bottleneck_layers < 2:
+        raise ValueError(
+            f"Readout 'flatten' with bottleneck_layers {bottleneck_layers} would never hear the audio; "
+            f"use at least 2, or readout 'both'."
+        )
+    if readout == "flatten" and (flatten_length is None or flatten_length < 1):
+        raise ValueError(f"Readout 'flatten' has flatten_length {flatten_length}; give the positions it reads.")

@@ -1,13 +1,11 @@
-"""Encoders: a stream of a segment → states (N, L, D) with a mask.
+"""The tiny pair of encoders: log-mel frames and hashed n-grams, trained from scratch on a few hundred calls.
 
-The tiny pair trains from scratch on a few hundred calls: together at most half a million parameters with the
-defaults. Nothing in them takes statistics over time, so a segment's states depend on its own real frames or
-tokens alone, whatever it is padded with and whoever shares the batch.
+Together they have at most half a million parameters with the defaults. Nothing in them takes statistics over
+time, so a segment's states depend on its own real frames or tokens alone, whatever it is padded with and
+whoever shares the batch.
 """
 
 from __future__ import annotations
-
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -20,36 +18,14 @@ _EMBEDDING_STD = 0.005
 _POSITION_SCALE = 0.01
 
 
-@runtime_checkable
-class StreamEncoder(Protocol):
-    """What the network, the exporter and the runtimes ask of an encoder; it must be an `nn.Module` too.
-
-    A pretrained Hugging Face encoder fits by the same three: `width` is its hidden size, `forward` hands on
-    `last_hidden_state` with the mask at that state's rate, `example` gives waveforms or token ids. One that
-    normalises over time (HuBERT-base's first convolution) must see every segment at its own length inside
-    `forward`: the contract is that padding never changes a real state.
-    """
-
-    width: int
-
-    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """values (N, L, ...), mask (N, L) bool → states (N, L', D) and their mask (N, L').
-
-        The size of a state is kept by the fusion: a larger one weighs more in the segment's vector.
-        """
-        ...
-
-    def example(self, segments: int, length: int) -> Tensor:
-        """Values of the right type and shape, (segments, length, ...): what the exporter traces with."""
-        ...
-
-
 class TinyAudioEncoder(nn.Module):
     """Log-mel frames (10 ms) → one state per 80 ms: a masked patch stem and Transformer layers.
 
     The stem's two projections are convolutions whose stride is their kernel. The frames should be centred and
     scaled to about unit size; loudness is kept, since there is no norm before the first projection.
     """
+
+    frozen = False
 
     def __init__(
         self,
@@ -87,6 +63,10 @@ class TinyAudioEncoder(nn.Module):
             states = layer(states, mask)
         return states, mask
 
+    def whole(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`."""
+        return self(values, mask)  # type: ignore[no-any-return]
+
     def example(self, segments: int, length: int) -> Tensor:
         """(segments, length, M) float32."""
         return torch.zeros(segments, length, self.features)
@@ -106,6 +86,8 @@ class HashedTextEncoder(nn.Module):
     what training adds to an n-gram soon outweighs the random start, which matters where most n-grams are seen
     a handful of times. `token_dropout` blanks whole tokens in training, `dropout` parts of the embeddings.
     """
+
+    frozen = False
 
     def __init__(
         self,
@@ -151,6 +133,10 @@ class HashedTextEncoder(nn.Module):
         for layer in self.layers:
             states = layer(states, mask)
         return states, mask
+
+    def whole(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`."""
+        return self(ids, mask)  # type: ignore[no-any-return]
 
     def start_from(self, embeddings: Tensor) -> None:
         """Take (buckets, embedding_width) as the embeddings to go on from; row 0 must be zero."""

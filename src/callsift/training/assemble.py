@@ -1,0 +1,98 @@
+"""From settings to a network and its tokenizer: the one place where settings meet the network's arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+from torch import nn
+
+from callsift.config import EncoderConfig, TrainConfig
+from callsift.errors import ConfigError
+from callsift.labels import LabelScheme
+from callsift.network.encoders.precomputed import PrecomputedEncoder
+from callsift.network.model import CallNetwork, build_network
+from callsift.text.tokens import features_per_token, word_tokenizer
+
+
+def make_network(config: TrainConfig, scheme: LabelScheme) -> CallNetwork:
+    """The network of a configuration, with the weights of its pretrained encoders.
+
+    Raises:
+        ConfigError: settings that don't go together, or a pretrained model that can't be loaded.
+    """
+    front_end, settings = config.front_end, config.network
+    arguments: dict[str, Any] = settings.model_dump(exclude={"encoders"})
+    if front_end.tokens is not None:
+        arguments |= {
+            "text_buckets": front_end.tokens.buckets,
+            "text_features_per_token": features_per_token(front_end.tokens),
+        }
+    sides = 2 if front_end.channels == "both" else 1
+    try:
+        return build_network(
+            classes=scheme.class_counts,
+            encoders=_encoders(config),
+            target=config.target,
+            number_range=scheme.range,
+            task_weights=config.fit.task_weights,
+            audio_features=front_end.logmel.n_mels * sides,
+            flatten_length=front_end.max_tokens,
+            **arguments,
+        )
+    except ValueError as error:
+        raise ConfigError(f"network: {error}") from error
+
+
+def make_tokenizer(config: TrainConfig) -> Tokenizer:
+    """The tokenizer of the text encoder: a pretrained model's own, else words and characters."""
+    encoder = config.network.encoder("text")
+    if "text" not in config.network.streams or not encoder.pretrained:
+        return word_tokenizer()
+    from callsift.network.encoders.pretrained import tokenizer_json
+
+    return Tokenizer.from_str(tokenizer_json(encoder.model, local_files_only=encoder.local_files_only))
+
+
+def encoders_used(network: CallNetwork, config: TrainConfig) -> dict[str, dict[str, str]]:
+    """Stream → the pretrained model and the fingerprint of the weights it began with."""
+    return {
+        stream: {"model": config.network.encoder(stream).model, "fingerprint": str(encoder.fingerprint)}
+        for stream in network.streams
+        if config.network.encoder(stream).pretrained and (encoder := network.encoders[stream])
+    }
+
+
+def _encoders(config: TrainConfig) -> dict[str, nn.Module]:
+    """The encoders that are not tiny."""
+    settings = config.network
+    found: dict[str, nn.Module] = {}
+    for stream in settings.streams:
+        encoder = settings.encoder(stream)
+        if encoder.features is not None:
+            found[stream] = PrecomputedEncoder(
+                encoder.features,
+                width=settings.width,
+                layers=settings.encoder_layers,
+                heads=settings.heads,
+                feed_forward=settings.feed_forward,
+                dropout=settings.dropout,
+            )
+        elif encoder.pretrained:
+            found[stream] = _pretrained(encoder, "audio" if stream == "audio" else "text")
+    return found
+
+
+def _pretrained(encoder: EncoderConfig, kind: Literal["audio", "text"]) -> nn.Module:
+    from callsift.network.encoders.pretrained import load_pretrained
+
+    return load_pretrained(
+        encoder.model,
+        kind=kind,
+        train=encoder.train,
+        top_k=encoder.top_k,
+        lora_rank=encoder.lora_rank,
+        layers=encoder.layers,
+        gradient_checkpointing=encoder.gradient_checkpointing,
+        local_files_only=encoder.local_files_only,
+    )

@@ -1,0 +1,76 @@
+"""What training minimises: the tasks' losses, and those of a fusion's auxiliary outputs.
+
+The paper's plain sum of cross-entropies (eq. 6) by default; for ordered grades optionally a loss that knows the
+order, for numbers the absolute error (L1). A fusion with auxiliary outputs (MMML's multi-loss) is asked the same
+questions of each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from callsift.config import FitConfig
+from callsift.errors import ConfigError
+from callsift.labels import LabelScheme
+from callsift.network.heads import LossKind, multi_task_loss
+from callsift.network.losses import TaskWeights
+from callsift.network.model import NetworkOutput
+
+
+class Objective:
+    """The loss of a scheme's tasks with a training's settings."""
+
+    def __init__(self, scheme: LabelScheme, config: FitConfig) -> None:
+        """Raises ConfigError: settings that do not fit the scheme."""
+        self.kind: LossKind = "l1" if scheme.kind == "number" else config.loss
+        self.aux_weight = config.aux_weight
+        if self.kind == "l1" and config.monitor != "loss":
+            raise ConfigError(f"fit.monitor '{config.monitor}' needs grades; scheme '{scheme.id}' gives a number")
+        if config.loss == "ordinal":
+            _check_order(scheme)
+
+    def training(
+        self, output: NetworkOutput, targets: Mapping[str, Tensor], weights: TaskWeights | None = None
+    ) -> Tensor:
+        """Logits of M items, targets task → (M, K) → summed loss, scalar; unlabelled items cost nothing."""
+        loss = self._losses(output.logits, targets, weights).sum()
+        for logits in output.aux.values():
+            loss = loss + self.aux_weight * self._losses(logits, targets).sum()
+        return loss
+
+    def validation(
+        self, logits: Mapping[str, NDArray[np.float32]], targets: Mapping[str, NDArray[Any]], labelled: int
+    ) -> float:
+        """Mean loss over the labelled items, every task counting the same."""
+        found = self._losses(
+            {task: torch.from_numpy(values) for task, values in logits.items()},
+            {task: torch.from_numpy(values) for task, values in targets.items()},
+        )
+        return float(found.double().sum()) / max(labelled, 1)
+
+    def _losses(
+        self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: TaskWeights | None = None
+    ) -> Tensor:
+        """(M,), computed in float32 whatever precision the network has."""
+        scores = {task: values.float() for task, values in logits.items()}
+        if self.kind == "l1":
+            targets = {task: numbers[:, 0] for task, numbers in targets.items()}
+        return multi_task_loss(scores, targets, reduction="none", kind=self.kind, weights=weights)
+
+
+def _check_order(scheme: LabelScheme) -> None:
+    """Every task must cut the ordered grades into stretches, or "below" and "above" mean nothing."""
+    if scheme.kind != "ordered":
+        raise ConfigError(f"fit.loss 'ordinal' needs ordered grades; scheme '{scheme.id}' is of kind '{scheme.kind}'")
+    for task, classes in scheme.tasks.items():
+        if [grade for members in classes.values() for grade in members] != list(scheme.grades):
+            raise ConfigError(
+                f"fit.loss 'ordinal': task '{task}' of scheme '{scheme.id}' does not keep the order of the grades "
+                f"{', '.join(scheme.grades)}"
+            )

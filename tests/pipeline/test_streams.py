@@ -1,0 +1,140 @@
+"""Which streams are made: only what is asked for, and precomputed ones as the manifest gives them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from callsift.config import FrontEnd
+from callsift.data.manifest import read_manifest
+from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
+from callsift.pipeline import Pipeline, streams
+from callsift.text.tokens import word_tokenizer
+from callsift.types import Call, PreparedCall, Segment, StreamRef, Turn
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline(FrontEnd(max_tokens=8, channels="customer"), word_tokenizer(), None)
+
+
+@pytest.fixture(scope="module")
+def prepared(pipeline: Pipeline, demo: Path) -> PreparedCall:
+    return pipeline.prepare(read_manifest(demo / "manifest.jsonl").calls[0])
+
+
+def _segments(folder: Path, widths: list[int | None]) -> tuple[Segment, ...]:
+    """Segments of text with a stream `face` of these widths, two rows each; None has no stream."""
+    arrays = {f"s{at}": np.full((2, width), at + 0.5) for at, width in enumerate(widths) if width is not None}
+    np.savez(folder / "face.npz", **arrays)
+    return tuple(
+        Segment(
+            str(at),
+            turns=(Turn("customer", f"line {at}"),),
+            streams={} if width is None else {"face": StreamRef(folder / "face.npz", f"s{at}")},
+        )
+        for at, width in enumerate(widths)
+    )
+
+
+def test_none_means_text_and_audio(pipeline: Pipeline, prepared: PreparedCall) -> None:
+    both, _ = pipeline.inputs(prepared)
+    asked, _ = pipeline.inputs(prepared, ["audio", "text"])
+    for one, other in zip(both.segments, asked.segments, strict=True):
+        assert set(one) == set(other) == {"text", "audio"}
+        for name in one:
+            ours, theirs = one[name], other[name]
+            assert ours is not None
+            assert theirs is not None
+            assert np.array_equal(ours.values, theirs.values)
+
+
+def test_a_stream_alone_is_what_it_is_beside_the_other(pipeline: Pipeline, prepared: PreparedCall) -> None:
+    both, _ = pipeline.inputs(prepared)
+    for name in ("text", "audio"):
+        alone, _ = pipeline.inputs(prepared, [name])
+        for one, other in zip(alone.segments, both.segments, strict=True):
+            assert set(one) == {name}
+            assert np.array_equal(one[name].values, other[name].values)  # type: ignore[union-attr]
+
+
+def test_audio_that_nobody_reads_costs_nothing(
+    pipeline: Pipeline, prepared: PreparedCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*args: Any, **options: Any) -> Any:
+            worked.append(name)
+            return real(*args, **options)
+
+        return count
+
+    for name in ("log_mel", "resample", "detect_speech"):
+        monkeypatch.setattr(streams, name, counted(name, getattr(streams, name)))
+    pipeline.inputs(prepared, ["text"])
+    assert not worked
+    pipeline.inputs(prepared, ["audio"])
+    assert set(worked) == {"log_mel", "resample"}
+
+
+def test_warnings_belong_to_the_streams_asked_for(pipeline: Pipeline, prepared: PreparedCall) -> None:
+    nobody = replace(prepared, channels={})
+    codes = {name: {note.code for note in pipeline.inputs(nobody, [name])[1]} for name in ("text", "audio")}
+    assert codes == {"text": {WarningCode.TEXT_CUT}, "audio": {WarningCode.UNKNOWN_ROLES}}
+    assert {note.code for note in pipeline.inputs(nobody)[1]} == codes["text"] | codes["audio"]
+
+
+def test_a_bad_recording_of_a_segment_fails_only_those_who_hear_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"this is not audio")
+    soundfile.write(tmp_path / "good.wav", 0.1 * np.random.default_rng(1).standard_normal(16000), 8000)
+    said = (Turn("customer", "yes please"),)
+    good, bad = (Segment(name, turns=said, audio=tmp_path / f"{name}.wav") for name in ("good", "bad"))
+    prepared = pipeline.prepare(Call("c", segments=(good, bad)))
+    inputs, _ = pipeline.inputs(prepared, ["text"])
+    assert [streams["text"] is not None for streams in inputs.segments] == [True, True]
+    with pytest.raises(RecordingError) as caught:
+        pipeline.inputs(prepared, ["text", "audio"])
+    assert caught.value.code == ErrorCode.NOT_AUDIO
+
+
+def test_precomputed_streams_stand_beside_text(pipeline: Pipeline, tmp_path: Path) -> None:
+    prepared = pipeline.prepare(Call("c", segments=_segments(tmp_path, [3, None, 3])))
+    inputs, notes = pipeline.inputs(prepared, {"text", "face", "unheard_of"})
+    assert not notes
+    faces = [found["face"] for found in inputs.segments]
+    assert faces[1] is None
+    for at in (0, 2):
+        found = faces[at]
+        assert found is not None
+        assert found.values.dtype == np.float32
+        assert np.array_equal(found.values, np.full((2, 3), at + 0.5))
+    assert all(found["text"] is not None and found["unheard_of"] is None for found in inputs.segments)
+    # Not asked for, it is not even opened.
+    (tmp_path / "face.npz").unlink()
+    assert set(pipeline.inputs(prepared)[0].segments[0]) == {"text", "audio"}
+    with pytest.raises(RecordingError, match="the file does not exist"):
+        pipeline.inputs(prepared, ["face"])
+
+
+def test_widths_must_agree_within_a_call(pipeline: Pipeline, tmp_path: Path) -> None:
+    prepared = pipeline.prepare(Call("c", segments=_segments(tmp_path, [3, None, 4])))
+    with pytest.raises(DataError, match=r"face\.npz: stream 'face' of call 'c' is 3 wide in 's0' .* 4 wide here"):
+        pipeline.inputs(prepared, ["face"])
+
+
+def test_a_manifest_with_streams_gives_them_through_a_prepared_call(pipeline: Pipeline, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=np.arange(4.0))
+    row = {"call_id": "c", "segments": [{"text": "hi", "streams": {"face": {"path": "a.npz", "key": "one"}}}]}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    (call,) = read_manifest(tmp_path / "manifest.jsonl").calls
+    found = pipeline.inputs(pipeline.prepare(call), ["face"])[0].segments[0]["face"]
+    assert found is not None
+    assert found.values.tolist() == [[0.0, 1.0, 2.0, 3.0]]
