@@ -128,17 +128,16 @@ def peak_gib() -> float:
 def _models(options: argparse.Namespace) -> dict[str, Any]:
     """HuBERT-base and BERT-base with random weights, saved as published ones are."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast, HubertConfig, HubertModel
+    from transformers import BertConfig, BertModel, HubertConfig, HubertModel
 
     torch.manual_seed(0)
     audio, text = options.work / "hubert-base", options.work / "bert-base"
     if not (audio / "config.json").is_file():
         HubertModel(HubertConfig()).save_pretrained(audio)
-    if not (text / "tokenizer.json").is_file():
+    if not (text / "vocab.txt").is_file():
         BertModel(BertConfig(vocab_size=VOCABULARY)).save_pretrained(text)
         words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0x4E00 + at) for at in range(VOCABULARY - 5))]
         (text / "vocab.txt").write_text("\n".join(words), "utf-8")
-        BertTokenizerFast(vocab_file=str(text / "vocab.txt")).save_pretrained(text)
     return {}
 
 

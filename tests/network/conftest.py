@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {
     "feed_forward": 24,
     "encoder_layers": 2,
     "cross_layers": 2,
-    "text_layers": 2,
+    "own_layers": 2,
     "bottleneck_layers": 2,
     "tokens": 3,
     "hidden": 6,

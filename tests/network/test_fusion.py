@@ -36,15 +36,15 @@ def build(stirred: Callable[..., None]) -> Build:
     return build
 
 
-def streams(text: int = 6, audio: int = 9, segments: int = 4) -> dict[str, StreamStates]:
-    """Ragged streams; segment 1 has no text, segment 2 no audio."""
+def streams() -> dict[str, StreamStates]:
+    """Ragged streams of 4 segments; segment 1 has no text, segment 2 no audio."""
     torch.manual_seed(2)
     result = {}
-    for name, length, width, absent in (("text", text, TEXT, 1), ("audio", audio, AUDIO, 2)):
-        mask = torch.arange(length) < torch.randint(1, length + 1, (segments, 1))
+    for name, length, width, absent in (("text", 6, TEXT, 1), ("audio", 9, AUDIO, 2)):
+        mask = torch.arange(length) < torch.randint(1, length + 1, (4, 1))
         mask[0] = True
-        present = torch.arange(segments) != absent
-        result[name] = StreamStates(torch.randn(segments, length, width), mask, present)
+        present = torch.arange(4) != absent
+        result[name] = StreamStates(torch.randn(4, length, width), mask, present)
     return result
 
 

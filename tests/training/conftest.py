@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from callsift.bundle import Bundle
 from callsift.config import TrainConfig, load_train_config
@@ -59,3 +60,22 @@ def run(practice: Path, small_config: TrainConfig, tmp_path_factory: pytest.Temp
 def bundle(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run as a bundle."""
     return export(run, tmp_path_factory.mktemp("bundle") / "small")
+
+
+@pytest.fixture(scope="session")
+def pretrained_pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small HuBERT and BERT with random weights, saved as published ones are, tokenizer and all."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models")
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    audio = transformers.HubertConfig(
+        **small, conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2
+    )
+    transformers.HubertModel(audio).save_pretrained(folder / "hubert")
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789':;,.?!您好我要"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    text = transformers.BertConfig(**small, vocab_size=len(words), max_position_embeddings=256)
+    transformers.BertModel(text).save_pretrained(folder / "bert")
+    (folder / "bert/vocab.txt").write_text("\n".join(words), "utf-8")
+    return {"audio": folder / "hubert", "text": folder / "bert"}

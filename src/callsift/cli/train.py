@@ -59,14 +59,26 @@ def train(
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     output: Folder,
+    int8: Annotated[
+        Path | None,
+        typer.Option("--int8", help="Eight-bit weights for the encoders, if the scores of this manifest's calls stay."),
+    ] = None,
+    bound: Annotated[float, typer.Option("--bound", help="With --int8: the most that a probability may move.")] = 0.02,
+    asr: Annotated[str | None, typer.Option("--asr", help="With --int8: speech recognition for its calls.")] = None,
 ) -> None:
     """Write a run as a bundle, the folder that `callsift score --model` takes."""
     _require_torch()
     from callsift.cli.show import say
+    from callsift.data.manifest import read_manifest
     from callsift.training.export import export as export_run
+    from callsift.training.int8 import Int8Check
     from callsift.training.run import load_run
 
-    bundle = export_run(load_run(run), output)
+    check = None
+    if int8 is not None:
+        calls = read_manifest(int8 / "manifest.jsonl" if int8.is_dir() else int8).calls
+        check = Int8Check(calls, bound, asr)
+    bundle = export_run(load_run(run), output, int8=check)
     say(f"{bundle.path}: {bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}")
 
 

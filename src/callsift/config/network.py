@@ -66,8 +66,8 @@ class NetworkConfig(Settings):
     """Width of the hashed n-gram embeddings."""
     cross_layers: int = Field(1, ge=0)
     """Chained cross-modal layers (paper: 4); 0 switches the cross-attention off."""
-    text_layers: int = Field(1, ge=0)
-    """Self-attention layers of the text channel in the fusion (paper: 1)."""
+    own_layers: int = Field(1, ge=0)
+    """Self-attention layers that a stream has for itself in the fusion; in msmt-fn the text channel's (paper: 1)."""
     bottleneck_layers: int = Field(2, ge=0)
     """Bottleneck fusion layers (paper: 2); 0 switches the bottleneck off."""
     tokens: int = Field(4, ge=1)

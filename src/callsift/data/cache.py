@@ -5,7 +5,8 @@ speech and 276 MB per hour. A learned sum over its 13 layers needs all of them: 
 
 Under `folder/v<version>`, so that a cache of another version is not used::
 
-    pack-<random>.bin   arrays laid end to end, each at a multiple of 64 bytes; one file per process that writes
+    pack-<random>.bin   arrays laid end to end, each at a multiple of 64 bytes; one file per process that writes,
+                        with a hole at its end while it does
     index.sqlite        key → pack, start, dtype, shape, CRC-32
     lock                held for moments: while the index is opened, and while a pack is begun or removed
 
@@ -29,9 +30,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Self, TypeVar
+from typing import IO, Any, Final, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,12 @@ CACHE_VERSION: Final = 1
 COMMIT_PUTS: Final = 64
 """Arrays waiting for the index before it is written."""
 COMMIT_BYTES: Final = 64 << 20
-"""Bytes of such arrays; they are in memory too."""
+"""Bytes of such arrays."""
 COMMIT_S: Final = 5.0
 """Seconds that the first of them may wait before the next `put` writes the index."""
 
 _ALIGN = 64
+_ROOM_BYTES = 64 << 20
 _BUSY_S = 60.0
 _DTYPES: dict[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
@@ -83,7 +84,7 @@ class ArrayCache:
         self.folder = folder
         self._home = folder / f"v{CACHE_VERSION}"
         self._guard = threading.RLock()
-        self._waiting: dict[str, tuple[Row, NDArray[Any]]] = {}
+        self._waiting: dict[str, Row] = {}
         self._waiting_since_s = 0.0
         self._lost: dict[str, Row] = {}
         with _in_words(folder):
@@ -100,11 +101,11 @@ class ArrayCache:
 
     @property
     def bytes(self) -> int:
-        """Bytes on disk."""
+        """Bytes that it takes on the disk."""
         total = 0
         for path in self._home.iterdir():
             with suppress(FileNotFoundError):  # another process removed it meanwhile
-                total += path.stat().st_size
+                total += 512 * path.stat().st_blocks
         return total
 
     def get(self, key: str) -> NDArray[Any] | None:
@@ -114,13 +115,12 @@ class ArrayCache:
             DataError: the folder can't be read.
         """
         with self._guard, _in_words(self.folder):
-            if key in self._waiting:
-                return self._waiting[key][1]
-            row = self._index.find(key)
+            row = self._waiting.get(key) or self._index.find(key)
             if row is None:
                 return None
             found = self._packs.read(key, row)
             if found is None:
+                self._waiting.pop(key, None)
                 self._lost[key] = row
             return found
 
@@ -128,36 +128,32 @@ class ArrayCache:
         """Keep an array, unless there is one of this key.
 
         Raises:
-            DataError: no room on the disk; the array, and others not committed yet, may not be kept. The rest stays.
+            DataError: no room on the disk. The array may not be kept; the others are, and can be read as before.
             UsageError: the array is neither float16 nor float32.
         """
         if array.dtype.name not in _DTYPES:
             raise UsageError(f"the feature cache keeps float16 and float32, not {array.dtype}")
-        values = np.array(array, dtype=_DTYPES[array.dtype.name], order="C")
-        values.flags.writeable = False
+        values = np.asarray(array, dtype=_DTYPES[array.dtype.name], order="C")
         with self._guard, _in_words(self.folder):
             if self.get(key) is not None:
                 return
             row = self._writer.append(key, values)
             self._waiting_since_s = self._waiting_since_s if self._waiting else time.monotonic()
-            self._waiting[key] = row, values
-            size = sum(waiting.nbytes for _, waiting in self._waiting.values())
+            self._waiting[key] = row
             waited_s = time.monotonic() - self._waiting_since_s
-            if len(self._waiting) >= COMMIT_PUTS or size >= COMMIT_BYTES or waited_s >= COMMIT_S:
+            if len(self._waiting) >= COMMIT_PUTS or self._writer.unsettled >= COMMIT_BYTES or waited_s >= COMMIT_S:
                 self.flush()
 
     def flush(self) -> None:
         """Commit what was put.
 
         Raises:
-            DataError: no room on the disk; nothing of it is in the cache then.
+            DataError: no room on the disk; it waits for the next commit.
         """
         with self._guard, _in_words(self.folder):
-            waiting, self._waiting = self._waiting, {}
-            if not waiting:
-                return
-            self._writer.commit({key: row for key, (row, _) in waiting.items()}, self._lost)
-            self._lost = {}
+            if self._waiting:
+                self._writer.commit(self._waiting, self._lost)
+                self._waiting, self._lost = {}, {}
 
     def close(self) -> None:
         """Commit, and let go of the files. Views handed out stay valid.
@@ -184,8 +180,7 @@ class _Index:
 
     def find(self, key: str) -> Row | None:
         command = "select pack, start, dtype, shape, crc32 from entries where key = ?"
-        row: Row | None = self._run(lambda index: index.execute(command, (key,)).fetchone())
-        return row
+        return self._run(lambda index: cast(Row | None, index.execute(command, (key,)).fetchone()))
 
     def packs(self) -> set[str]:
         """The packs that rows name. Unlike the others it mends nothing, since the folder's lock is held around it."""
@@ -193,13 +188,13 @@ class _Index:
 
     def add(self, rows: dict[str, Row], lost: dict[str, Row]) -> None:
         """Take out the rows that lead nowhere, then add; a key that another process added meanwhile keeps its row."""
-        gone = [(key, row[0], row[1]) for key, row in lost.items()]
+        gone = [(key, start, crc32) for key, (_, start, _, _, crc32) in lost.items()]
         new = [(key, *row) for key, row in rows.items()]
 
         def work(index: sqlite3.Connection) -> None:
             with index:
                 index.execute("begin immediate")
-                index.executemany("delete from entries where key = ? and pack is ? and start is ?", gone)
+                index.executemany("delete from entries where key = ? and start is ? and crc32 is ?", gone)
                 index.executemany("insert or ignore into entries values (?, ?, ?, ?, ?, ?)", new)
 
         self._run(work)
@@ -232,6 +227,7 @@ class _Index:
 
     def _checked(self) -> sqlite3.Connection:
         index = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        index.text_factory = lambda text: text.decode(errors="replace")  # of a damaged row
         try:
             index.execute(
                 "create table if not exists entries (key text primary key, pack text not null, start integer not null, "
@@ -247,20 +243,13 @@ class _Index:
         return index
 
 
-@dataclass
-class _Mapped:
-    """A pack in memory, and the starts of those arrays in it whose checksum was right."""
-
-    data: mmap.mmap
-    right: set[int] = field(default_factory=set)
-
-
 class _Packs:
     """Reads packs, each mapped once, and once more when it has grown. A view keeps the map it looks into."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.maps: dict[str, _Mapped] = {}
+        self.maps: dict[str, mmap.mmap] = {}
+        self._right: dict[str, set[int]] = {}  # by pack, the starts of arrays whose checksum was right
         self._told: set[str] = set()
 
     def read(self, key: str, row: Row) -> NDArray[Any] | None:
@@ -283,74 +272,84 @@ class _Packs:
         if path.parent != self.home or min(start, size) < 0 or path.stat().st_size < start + size:
             return None
         mapped = self.maps.get(pack)
-        if mapped is None or len(mapped.data) < start + size:
+        if mapped is None or len(mapped) < start + size:
             with path.open("rb") as stream:
-                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            mapped = self.maps[pack] = _Mapped(data, mapped.right if mapped else set())
-        view: NDArray[Any] = np.ndarray(lengths, _DTYPES[dtype], buffer=mapped.data, offset=start)
-        if start not in mapped.right and _crc32(key, dtype, shape, view) != crc32:
+                mapped = self.maps[pack] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        view: NDArray[Any] = np.ndarray(lengths, _DTYPES[dtype], buffer=mapped, offset=start)
+        right = self._right.setdefault(pack, set())
+        if start not in right and _crc32(key, dtype, shape, view) != crc32:
             return None
-        mapped.right.add(start)
+        right.add(start)
         return view
 
 
 class _Writer:
-    """Appends to a pack of its own, begun at the first array."""
+    """Appends to a pack of its own, begun at the first array.
+
+    The file is kept longer than its arrays, a hole that takes no room on the disk, so that one map serves many puts.
+    """
 
     def __init__(self, home: Path, index: _Index) -> None:
         self.home = home
         self.index = index
-        self._stream: IO[bytes] | None = None
         self._path = home
-        self._end = 0
-        self._settled = 0
+        self._stream: IO[bytes] | None = None
+        self._end = self._settled = self._room = 0
+
+    @property
+    def unsettled(self) -> int:
+        """Bytes that the index does not name yet."""
+        return self._end - self._settled
 
     def append(self, key: str, values: NDArray[Any]) -> Row:
         """Write an array behind the others; its row for the index. If that fails, nothing of it is left."""
-        stream = self._stream or self._begin()
+        stream = self._stream if self._stream and self._path.exists() else self._begin()
         data = _bytes(values) or memoryview(b"\0")  # an empty file could not be mapped
         start = at = -(-self._end // _ALIGN) * _ALIGN
         try:
+            if start + len(data) > self._room:
+                self._room = max(_ROOM_BYTES, 2 * (start + len(data)))
+                with suppress(OSError):
+                    os.ftruncate(stream.fileno(), self._room)
             while at < start + len(data):
                 at += os.pwrite(stream.fileno(), data[at - start :], at)
         except OSError:
-            self._cut(self._end)
+            self._cut()
             raise
         self._end = at
         dtype, shape = values.dtype.name, " ".join(map(str, values.shape))
         return self._path.name, start, dtype, shape, _crc32(key, dtype, shape, values)
 
     def commit(self, rows: dict[str, Row], lost: dict[str, Row]) -> None:
-        """Flush the arrays to disk, then name them in the index. If that fails, their room is given back."""
-        try:
-            if self._stream is not None:
-                os.fsync(self._stream.fileno())
-            self.index.add(rows, lost)
-        except (OSError, sqlite3.Error):
-            self._end = self._settled
-            self._cut(self._end)
-            raise
-        self._settled = self._end
-
-    def _cut(self, end: int) -> None:
+        """Flush the arrays to disk, then name them in the index."""
         if self._stream is not None:
-            with suppress(OSError):
-                os.ftruncate(self._stream.fileno(), end)
+            os.fsync(self._stream.fileno())
+        self.index.add(rows, lost)
+        self._settled = self._end
 
     def close(self) -> None:
         if self._stream is not None:
+            self._cut()
             if not self._settled:
                 self._path.unlink(missing_ok=True)
             self._stream.close()
             self._stream = None
 
+    def _cut(self) -> None:
+        """Take away what is behind the last array; into the arrays themselves somebody may be looking."""
+        self._room = self._end
+        if self._stream is not None:
+            with suppress(OSError):
+                os.ftruncate(self._stream.fileno(), self._end)
+
     def _begin(self) -> IO[bytes]:
         with _alone(self.home):
+            self.close()
             self._sweep()
             self._path = self.home / f"pack-{secrets.token_hex(8)}.bin"
-            stream = self._path.open("xb", buffering=0)
+            self._stream = stream = self._path.open("xb", buffering=0)
             fcntl.flock(stream, fcntl.LOCK_EX)
-        self._stream, self._end, self._settled = stream, 0, 0
+        self._end = self._settled = self._room = 0
         return stream
 
     def _sweep(self) -> None:

@@ -108,7 +108,8 @@ class CallNetwork(nn.Module):
         aux = {}
         for name, heads in self.aux_heads.items():
             own = torch.cat([output.aux[name] for output in found])[order]  # (N, D_aux)
-            aux[name] = heads(own if self.target == "segment" else _call_means(own, mask))
+            there = present[name] if name in present else mask.new_ones(len(own))
+            aux[name] = heads(own if self.target == "segment" else _call_means(own, mask, there))
         return NetworkOutput(logits, aux)
 
     def encode(self, stream: str, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,10 +151,13 @@ class CallNetwork(nn.Module):
         return self.fuse(streams)
 
 
-def _call_means(vectors: Tensor, mask: Tensor) -> Tensor:
-    """Vectors (N, D) of the real segments of mask (B, S) → their mean per call (B, D)."""
-    total = vectors.new_zeros(mask.shape[0], vectors.shape[1]).index_add(0, mask.nonzero()[:, 0], vectors)
-    return total / mask.sum(dim=1).clamp(min=1)[:, None]
+def _call_means(vectors: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+    """Vectors (N, D) of the real segments of mask (B, S) → mean per call (B, D) of those that are present (N,)."""
+    calls = mask.nonzero()[:, 0]  # (N,)
+    there = present[:, None].to(vectors.dtype)  # (N, 1)
+    total = vectors.new_zeros(mask.shape[0], vectors.shape[1]).index_add(0, calls, vectors * there)
+    count = vectors.new_zeros(mask.shape[0], 1).index_add(0, calls, there)
+    return total / count.clamp(min=1)
 
 
 def _alike(streams: Mapping[str, tuple[Tensor, Tensor, Tensor]], segments: int) -> list[Tensor]:
@@ -211,7 +215,7 @@ def build_network(
     feed_forward: int = 64,
     encoder_layers: int = 1,
     cross_layers: int = 1,
-    text_layers: int = 1,
+    own_layers: int = 1,
     bottleneck_layers: int = 2,
     tokens: int = 4,
     hidden: int = 32,
@@ -243,8 +247,8 @@ def build_network(
     chosen: dict[str, Any] = {name: given[name] if name in given else tiny[name]() for name in streams}
     fused: Any = make_fusion(
         fusion, {name: encoder.width for name, encoder in chosen.items()}, cross_layers=cross_layers,
-        text_layers=text_layers, bottleneck_layers=bottleneck_layers, tokens=tokens, readout=readout,
-        flatten_length=flatten_length, shared_weights=shared_weights, **size,
+        text_layers=own_layers, own_layers=own_layers, bottleneck_layers=bottleneck_layers, tokens=tokens,
+        readout=readout, flatten_length=flatten_length, shared_weights=shared_weights, **size,
     )  # fmt: skip
     over: Any = make_context(context, fused.width, hidden=hidden, layers=context_layers, heads=heads, dropout=dropout)
 

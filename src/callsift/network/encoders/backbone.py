@@ -103,8 +103,7 @@ class PretrainedEncoder(nn.Module):
         self.backbone.eval()
         for part in self._learning:
             part.train(mode)
-        if self.kind == "audio":
-            stem: nn.Module = self.backbone.get_submodule("feature_extractor")
+        if isinstance(stem := getattr(self.backbone, "feature_extractor", None), nn.Module):
             stem.eval()
         return self
 
@@ -117,10 +116,16 @@ class PretrainedEncoder(nn.Module):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the backbone's configuration and weights and what is kept of its layers."""
+        """SHA-256 over the backbone's configuration and weights, less adapters, and what is kept of its layers.
+
+        Worked out at the first reading: read it before the backbone learns.
+        """
         kept = "last" if self.layer_weights is None else "weighted"
         digest = hashlib.sha256(sha256_of_json({"config": self.config, "layers": kept}).encode())
-        for name, weight in sorted(self.backbone.state_dict().items()):
+        weights = {name.replace(".base_layer.", "."): weight for name, weight in self.backbone.state_dict().items()}
+        for name, weight in sorted(weights.items()):
+            if ".lora_" in name:
+                continue
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

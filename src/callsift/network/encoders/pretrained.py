@@ -131,6 +131,8 @@ def tokenizer_json(model: str, *, local_files_only: bool = True) -> str:
             "tokenizer.json; choose a model that has one"
         )
     tokenizer = Tokenizer.from_str(backend.to_str())
+    if set(tokenizer.get_vocab()) <= set(found.all_special_tokens):  # transformers makes one up where there is none
+        raise ConfigError(f"network.encoders.text.model '{model}' has no tokenizer; put its tokenizer.json beside it")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return str(tokenizer.to_str())
@@ -167,7 +169,9 @@ def _encoder(
         if name.endswith(_KEY_BIASES):
             weight.requires_grad_(False)
     if gradient_checkpointing and learning:
-        backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        name = "activation_checkpointing_enable"  # its newer name
+        enable = getattr(backbone, name, None) or backbone.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     return PretrainedEncoder(backbone, kind=kind, layers=layers, learning=learning)
 
 
@@ -217,7 +221,7 @@ def _prepare(config: Any, dropout: float | None) -> None:
 def _check_kind(model: str, kind: Kind, config: Any, backbone: Any) -> None:
     """By the configuration, before hundreds of megabytes are read; then by the model itself if there is one."""
     hears = hasattr(config, "conv_kernel") and hasattr(config, "conv_stride")
-    fits = hears == (kind == "audio") and hasattr(config, "hidden_size")
+    fits = hears == (kind == "audio") and hasattr(config, "hidden_size") and (hears or hasattr(config, "vocab_size"))
     fits = fits and not getattr(config, "is_encoder_decoder", False)
     if not fits or (backbone is not None and backbone.main_input_name != _INPUTS[kind]):
         raise ConfigError(
