@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +106,6 @@ class MoodCalls:
         examples = self._prepared(config, scheme)
         return [[e for e, home in zip(examples, homes, strict=True) if home == part] for part in range(3)]
 
-    def grades(self, speakers: Sequence[str]) -> dict[str, str]:
-        """Call → grade, of some speakers."""
-        return {call.call_id: str(call.label) for call in self.calls if call.group in speakers}
-
     def _prepared(self, config: TrainConfig, scheme: LabelScheme) -> list[Example]:
         key = config.front_end.sha256
         if key not in self._examples:
@@ -197,6 +193,7 @@ def answer(job: Job, data: MoodCalls, work: Path, settings: Sequence[str]) -> di
     else:
         found = _by_network(train, inner, test, config, scheme, done.parent)
     right = [_best(found["combined"][e.inputs.call_id]["five"]) == e.labels[0] for e in test]
+    found["grades"] = {e.inputs.call_id: str(e.labels[0]) for e in test}
     found |= {"made_from": made_from, "seconds": time.monotonic() - started, "accuracy": float(np.mean(right))}
     write_json(done, found)
     return found
@@ -263,15 +260,66 @@ def clip_statistics(values: Array, config: TrainConfig) -> Array:
 
 
 def table(found: Mapping[Job, Mapping[str, Any]], rows: Sequence[str], speakers: Sequence[str]) -> dict[str, Any]:
-    """Figure by figure, what every row reaches on the calls of these speakers."""
+    """What every row reaches on the calls of these speakers: row and figure → value."""
     figures: dict[str, Any] = {}
     for row in rows:
-        runs = [_merged(found, row, seed, speakers) for seed in sorted({j.seed for j in found if j.row == row})]
+        jobs = [job for job in found if job.row == row and job.speaker in speakers]
+        runs = [
+            _together([found[job] for job in jobs if job.seed == seed]) for seed in sorted({job.seed for job in jobs})
+        ]
         figures |= {f"{row}: {name}": figure for name, figure in _figures(runs).items()}
-        chosen = [each for job, each in found.items() if job.row == row and job.speaker in speakers]
-        by_speaker = {s: np.mean([found[j]["accuracy"] for j in found if (j.row, j.speaker) == (row, s)]) for s in speakers}
-        figures[f"{row}: accuracy by speaker"] = ", ".join(f"{name} {each:.2f}" for name, each in by_speaker.items())
-        figures[f"{row}: accuracy on the inner validation speakers"] = _mean(chosen, "inner_accuracy")
-        figures[f"{row}: parameters"] = max(each["parameters"] for each in chosen)
-        figures[f"{row}: seconds a training"] = round(_mean(chosen, "seconds"))
+        by_speaker = {name: _mean(found, [job for job in jobs if job.speaker == name], "accuracy") for name in speakers}
+        figures |= {
+            f"{row}: accuracy by speaker": ", ".join(f"{name} {each:.2f}" for name, each in by_speaker.items()),
+            f"{row}: accuracy on the inner validation speakers": _mean(found, jobs, "inner_accuracy"),
+            f"{row}: parameters": max(found[job]["parameters"] for job in jobs),
+            f"{row}: seconds a training": round(_mean(found, jobs, "seconds")),
+        }
     return figures
+
+
+def _together(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The answers of one seed for all speakers, each left out once."""
+    return {
+        "grades": {call: grade for run in runs for call, grade in run["grades"].items()},
+        **{kind: {call: each for run in runs for call, each in run[kind].items()} for kind in ("combined", "raw")},
+    }
+
+
+def _figures(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Accuracies over the seeds; the intervals draw calls, and seeds, anew."""
+    grades = runs[0]["grades"]
+    calls = sorted(grades)
+    truth = np.array([grades[call] for call in calls])
+    figures: dict[str, Any] = {}
+    for kind in ("combined", "raw"):
+        said = [np.array([_best(run[kind][call]["five"]) for call in calls]) for run in runs]
+        name = "accuracy" if kind == "combined" else "accuracy, the five-class head alone"
+        figures[name] = clustered(accuracy, truth, said, calls)
+    for task in [task for task in runs[0]["raw"][calls[0]] if task != "five"]:
+        for kind in ("combined", "raw"):
+            each = [np.mean([grades[c] in _best(run[kind][c][task]) for c in calls]) for run in runs]
+            figures[f"accuracy of task {task}, {kind}"] = float(np.mean(each))
+    ordered = [call for call in calls if grades[call] in "AB"]
+    a_first = np.array([grades[call] == "A" for call in ordered])
+    said = [np.array([_a_before_b(run["combined"][call]["five"]) for call in ordered]) for run in runs]
+    figures["A against B"] = clustered(accuracy, a_first, said, ordered)
+    return figures
+
+
+def _a_before_b(five: Mapping[str, float]) -> bool:
+    """Of the two grades that differ in order alone, whether A is the likelier."""
+    return five["A"] > five["B"]
+
+
+def _best(probabilities: Mapping[str, float]) -> str:
+    """The likeliest class, the first one on a tie; a class of several grades is named by their letters."""
+    return max(probabilities, key=lambda name: probabilities[name])
+
+
+def _mean(found: Mapping[Job, Mapping[str, Any]], jobs: Sequence[Job], figure: str) -> float:
+    return float(np.mean([found[job][figure] for job in jobs]))
+
+
+if __name__ == "__main__":
+    main()

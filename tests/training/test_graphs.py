@@ -28,7 +28,7 @@ class Exported:
         self.network = build_network(
             classes={"5": 5, "2": 2}, streams=streams, audio_features=MELS, text_buckets=BUCKETS,
             text_features_per_token=PARTS, embedding_width=8, width=WIDTH, heads=2, feed_forward=24,
-            bottleneck_layers=layers, tokens=3, hidden=6, conown_layers=layers,
+            bottleneck_layers=layers, tokens=3, hidden=6, context_layers=layers,
         )  # fmt: skip
         with torch.no_grad():
             for name, weight in self.network.named_parameters():

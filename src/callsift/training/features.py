@@ -6,6 +6,7 @@ ever read. States are kept as float16: half the bytes, and a rounding below 0.1 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from callsift.data.cache import ArrayCache, features_key
+from callsift.errors import DataError
 from callsift.network.model import CallNetwork
 from callsift.types import CallInputs, StreamInput
+
+logger = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -38,6 +42,7 @@ class FeatureMaker:
     def __init__(self, network: CallNetwork, cache: ArrayCache) -> None:
         self.encoders: Mapping[str, Any] = {name: network.encoders[name] for name in frozen_streams(network)}
         self.cache = cache
+        self.warned = False
 
     def __call__(self, inputs: CallInputs) -> CallInputs:
         """The same call with states in the place of waveforms and token ids."""
@@ -59,10 +64,21 @@ class FeatureMaker:
             values = torch.from_numpy(np.ascontiguousarray(given.values))[None]
             with torch.inference_mode():
                 states, _ = encoder.features(values, torch.ones(values.shape[:2], dtype=torch.bool))
-            self.cache.put(key, states[0].numpy().astype(np.float16))
-            found = self.cache.get(key)
-            assert found is not None
+            made = states[0].numpy().astype(np.float16)
+            found = self._keep(key, made)
         return StreamInput(found)
+
+    def _keep(self, key: str, made: NDArray[Any]) -> NDArray[Any]:
+        """What was kept, or the states themselves where they can't be: a full disk costs memory, not the training."""
+        try:
+            self.cache.put(key, made)
+        except DataError as error:
+            if not self.warned:
+                logger.warning("features are held in memory instead of being kept: %s", error)
+                self.warned = True
+            return made
+        kept = self.cache.get(key)
+        return made if kept is None else kept
 
 
 def release(network: CallNetwork) -> None:
