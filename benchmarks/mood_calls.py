@@ -69,7 +69,7 @@ PART: dict[str, list[str]] = {
 }
 """The rest: three speakers, one seed."""
 STATISTICS: dict[str, bool] = {"logistic": False, "logistic-relative": True}
-"""Without a network: logistic regression on clip statistics, as they are or less the call's mean."""
+"""Without a network: logistic regression on statistics of the audio stream, as they are or less the call's mean."""
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 """Inverse regularisation of the logistic regression; the inner validation speaker chooses."""
 FEW = 3
@@ -146,16 +146,16 @@ def main() -> None:
     if missing := sum(not (job.folder(options.work) / "answers.json").is_file() for job in jobs):
         print(f"{missing} of {len(jobs)} trainings are not done yet: no table")
         return
-    found = {job: read_json(job.folder(options.work) / "answers.json") for job in jobs}
+    done: dict[Job, Any] = {job: read_json(job.folder(options.work) / "answers.json") for job in jobs}
     few = some(speakers)
     tables = {
-        f"{len(speakers)} speakers, seeds {options.seeds}": table(found, [r for r in rows if r not in PART], speakers),
+        f"{len(speakers)} speakers, seeds {options.seeds}": table(done, [r for r in rows if r not in PART], speakers),
         f"the parts of the network, {len(few)} speakers, seed {options.seeds.split(',')[0]}": table(
-            {job: each for job, each in found.items() if job.seed == jobs[0].seed}, rows, few
+            {job: each for job, each in done.items() if job.seed == jobs[0].seed}, rows, few
         ),
     }
     print(json.dumps(tables, ensure_ascii=False, indent=2))
-    if options.settings or options.speakers:
+    if options.settings or options.speakers or set(rows) != {*STATISTICS, *FULL, *PART}:
         return  # a trial, not a result
     for name, figures in tables.items():
         record(f"nEMO mood calls, unseen voices, {name}", figures, data_sha256=data.sha256)

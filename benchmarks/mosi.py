@@ -101,7 +101,8 @@ def build_manifest(rows: list[dict[str, Any]], work: Path) -> Path:
     """A call per video, a segment per utterance; the acoustic numbers lie in one .npz beside it."""
     work.mkdir(parents=True, exist_ok=True)
     arrays = work / "acoustic.npz"
-    np.savez(arrays, **{_key(row): np.array(row["audio73"], dtype=np.float32) for row in rows})
+    numbers: dict[str, Any] = {_key(row): np.array(row["audio73"], dtype=np.float32) for row in rows}
+    np.savez(arrays, **numbers)
     videos: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         videos[row["video_id"]].append(row)
@@ -179,7 +180,7 @@ def _ridge(rows: list[dict[str, Any]]) -> Numbers:
     part = {name: np.array([row["split"] == name for row in rows]) for name in ("train", "val", "test")}
     fitted = [Ridge(alpha).fit(inputs[part["train"]], labels[part["train"]]) for alpha in (10, 100, 1000, 10000)]
     best = min(fitted, key=lambda m: mean_absolute_error(labels[part["val"]], m.predict(inputs[part["val"]])))
-    return np.clip(best.predict(inputs[part["test"]]), -3, 3)
+    return np.asarray(np.clip(best.predict(inputs[part["test"]]), -3, 3), dtype=np.float64)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch import nn
 from callsift.config import EncoderConfig, TrainConfig
 from callsift.errors import ConfigError
 from callsift.labels import LabelScheme
+from callsift.network.encoders.backbone import PretrainedEncoder
 from callsift.network.encoders.precomputed import PrecomputedEncoder
 from callsift.network.model import CallNetwork, build_network
 from callsift.text.tokens import features_per_token, word_tokenizer
@@ -79,11 +80,16 @@ def _encoders(config: TrainConfig) -> dict[str, nn.Module]:
                 dropout=settings.dropout,
             )
         elif encoder.pretrained:
-            found[stream] = _pretrained(encoder, "audio" if stream == "audio" else "text")
+            found[stream] = made = _pretrained(encoder, "audio" if stream == "audio" else "text")
+            if made.max_tokens is not None and config.front_end.max_tokens > made.max_tokens:
+                raise ConfigError(
+                    f"network.encoders.{stream}.model '{encoder.model}' reads {made.max_tokens} tokens at most, and "
+                    f"front_end.max_tokens is {config.front_end.max_tokens}"
+                )
     return found
 
 
-def _pretrained(encoder: EncoderConfig, kind: Literal["audio", "text"]) -> nn.Module:
+def _pretrained(encoder: EncoderConfig, kind: Literal["audio", "text"]) -> PretrainedEncoder:
     from callsift.network.encoders.pretrained import load_pretrained
 
     return load_pretrained(
