@@ -45,6 +45,7 @@ def main() -> None:
         print(json.dumps(_PARTS[options.only](options)))
         return
     rates = [int(rate) for rate in options.rates.split(",")]
+    options.rates = str(rates[0])
     _in_own_process("models", options)
     figures: dict[str, Any] = {"threads": options.threads, **_in_own_process("parameters", options)}
     for rate in rates:

@@ -63,14 +63,34 @@ def write_page() -> None:
     for name in sorted(latest):
         row = latest[name]
         lines += ["", f"## {name}", "", f"`{row['command']}` (commit {row['commit']}, {row['date']})", ""]
-        lines += ["| figure | value |", "| --- | --- |"]
-        lines += [f"| {key} | {shown(value)} |" for key, value in row["figures"].items()]
+        lines += table(row["figures"])
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def table(figures: Mapping[str, Any]) -> list[str]:
+    """Figures as a Markdown table; where each is a row of figures itself, one column for each of these."""
+    rows = list(figures.values())
+    if not all(isinstance(row, Mapping) and not _is_interval(row) for row in rows):
+        return [
+            "| figure | value |",
+            "| --- | --- |",
+            *(f"| {key} | {shown(value)} |" for key, value in figures.items()),
+        ]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [f"| | {' | '.join(columns)} |", "|" + " --- |" * (len(columns) + 1)]
+    for name, row in figures.items():
+        cells = (shown(row[column]) if column in row else "–" for column in columns)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"value", "low", "high"}
 
 
 def shown(value: Any) -> str:
     """A figure for people: `0.612 [0.580, 0.645]`, `0.612`, or as it is."""
-    if isinstance(value, Mapping) and set(value) == {"value", "low", "high"}:
+    if _is_interval(value):
         return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
     if isinstance(value, float):
         return f"{value:.3f}"

@@ -251,7 +251,7 @@ def test_two_trainings_do_not_share_a_folder(practice: Path, small_config: Train
 
 
 def test_settings_that_the_tiny_encoders_can_not_take() -> None:
-    with pytest.raises(UsageError, match="takes front_end.input 'logmel', not 'waveform'"):
+    with pytest.raises(UsageError, match="takes front_end.input 'logmel or pitch or logmel.pitch', not 'waveform'"):
         load_train_config(None, ["front_end.input=waveform"])
 
 

@@ -73,7 +73,7 @@ class FrontEnd(Settings):
     """Whether pauses reach the encoder as they are, cut to half a second, or not at all."""
     encoder_rate_hz: Literal[16000, 8000] = 8000
     """Sampling rate of what the audio encoder hears."""
-    input: Literal["waveform", "logmel", "precomputed"] = "logmel"
+    input: Literal["waveform", "logmel", "pitch", "logmel+pitch", "precomputed"] = "logmel"
     """What the audio encoder takes; `precomputed`: the stream `audio` of the manifest's segments, not the recording."""
     logmel: LogMel = LogMel()
     """Constants of the log-mel input."""
@@ -94,7 +94,7 @@ class FrontEnd(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.input == "logmel" and self.logmel.high_hz > self.encoder_rate_hz / 2:
+        if "logmel" in self.input and self.logmel.high_hz > self.encoder_rate_hz / 2:
             raise ValueError(
                 f"logmel.high_hz is {self.logmel.high_hz:g}, above half of encoder_rate_hz {self.encoder_rate_hz}"
             )
@@ -103,6 +103,12 @@ class FrontEnd(Settings):
         if not self.role_template:
             raise ValueError("role_template needs at least one language")
         return self
+
+    @property
+    def audio_features(self) -> int:
+        """Numbers per frame of a `tiny` audio encoder; 0 where it takes no frames."""
+        bands = self.logmel.n_mels if "logmel" in self.input else 0
+        return (2 if self.channels == "both" else 1) * (bands + (2 if "pitch" in self.input else 0))
 
     @property
     def sha256(self) -> str:

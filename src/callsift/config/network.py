@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -62,6 +62,8 @@ class NetworkConfig(Settings):
     """Inner width of feed-forward blocks."""
     encoder_layers: int = Field(1, ge=0)
     """Transformer layers of each tiny encoder."""
+    audio_patches: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (4, 2)
+    """How many frames of 10 ms, and then how many of these, become one state of the tiny audio encoder."""
     embedding_width: int = Field(64, ge=4)
     """Width of the hashed n-gram embeddings."""
     cross_layers: int = Field(1, ge=0)

@@ -87,10 +87,12 @@ class TrainConfig(Settings):
 
 
 def _check_audio(encoder: EncoderConfig, front_end: FrontEnd) -> None:
-    wanted = {"tiny": "logmel", "precomputed": "precomputed"}.get(encoder.model, "waveform")
-    if front_end.input != wanted:
+    wanted = {"tiny": ("logmel", "pitch", "logmel+pitch"), "precomputed": ("precomputed",)}
+    taken = wanted.get(encoder.model, ("waveform",))
+    if front_end.input not in taken:
         raise ValueError(
-            f"network.encoders.audio.model '{encoder.model}' takes front_end.input '{wanted}', not '{front_end.input}'"
+            f"network.encoders.audio.model '{encoder.model}' takes front_end.input '{' or '.join(taken)}', "
+            f"not '{front_end.input}'"
         )
     if encoder.pretrained and front_end.channels == "both":
         raise ValueError(

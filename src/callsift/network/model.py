@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from callsift.network.context import make_context
 from callsift.network.encoders import HashedTextEncoder, TinyAudioEncoder
+from callsift.network.encoders.tiny import PATCHES
 from callsift.network.fusion import FusionOutput, StreamStates
 from callsift.network.fusion.make import make_fusion
 from callsift.network.heads import TaskHeads
@@ -205,6 +206,7 @@ def build_network(
     number_range: tuple[float, float] | None = None,
     task_weights: Literal["equal", "learned"] = "equal",
     audio_features: int = 40,
+    audio_patches: tuple[int, int] = PATCHES,
     text_buckets: int = 6144,
     text_features_per_token: int = 4,
     embedding_width: int = 64,
@@ -239,7 +241,7 @@ def build_network(
         "text": lambda: HashedTextEncoder(
             text_buckets, text_features_per_token, embedding_width=embedding_width, token_dropout=token_dropout, **shape
         ),
-        "audio": lambda: TinyAudioEncoder(audio_features, **shape),
+        "audio": lambda: TinyAudioEncoder(audio_features, patches=audio_patches, **shape),
     }
     given = dict(encoders or {})
     if not streams or set(streams) - set(tiny) - set(given):

@@ -20,6 +20,7 @@ from callsift.audio.features import (
     speaker_reference,
     zero_mean_unit_variance,
 )
+from callsift.audio.pitch import pitch_track, relative_pitch
 from callsift.config import FrontEnd, LogMel
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
@@ -138,7 +139,7 @@ class StreamMaker:
 class CallAudio:
     """The encoder's view of a call's audio, from which segments are cut.
 
-    Log-mel: (F, C·M), relative to the speaker's mean over the call if the front end says so.
+    Log-mel (F, C·M), pitch (F, C·2), or both: relative to the speaker's own over the call if the front end says so.
     Waveform: (samples, C) at the encoder's rate, normalised over the call or the segment.
     """
 
@@ -156,12 +157,9 @@ class CallAudio:
             resample(signal, waveform.rate_hz, front_end.encoder_rate_hz)
             for signal in _signals(waveform, channels, front_end.channels)
         ]
-        if front_end.input == "logmel":
-            constants = front_end.logmel
-            views = [log_mel(signal, front_end.encoder_rate_hz, **constants.model_dump()) for signal in signals]
-            self.rate_hz = 1.0 / constants.hop_s
-            if front_end.speaker_reference == "call":
-                views = [_relative(view, constants, roles) for view in views]
+        if front_end.audio_features:
+            self.rate_hz = 1.0 / front_end.logmel.hop_s
+            views = [view for signal in signals for view in _features(front_end, signal, roles)]
             self.view: FloatArray = np.concatenate(views, axis=1)
         else:
             if front_end.normalise == "call":
@@ -180,6 +178,21 @@ class CallAudio:
         if self.front_end.input == "waveform" and self.front_end.normalise == "segment":
             values = np.stack([zero_mean_unit_variance(column) for column in values.T], axis=1)
         return StreamInput(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def _features(front_end: FrontEnd, signal: FloatArray, roles: Mapping[Role, Sequence[Span]]) -> list[FloatArray]:
+    """Log-mel (F, M) and pitch (F, 2) of one channel (samples,), whichever the front end asks for."""
+    constants, rate_hz = front_end.logmel, front_end.encoder_rate_hz
+    relative = front_end.speaker_reference == "call"
+    views = []
+    if "logmel" in front_end.input:
+        mel = log_mel(signal, rate_hz, **constants.model_dump())
+        views.append(_relative(mel, constants, roles) if relative else mel)
+    if "pitch" in front_end.input:
+        clock = {"window_s": constants.window_s, "hop_s": constants.hop_s}
+        pitch, periodic = pitch_track(signal, rate_hz, **clock)
+        views.append(relative_pitch(pitch, periodic, list(roles.values()) if relative else (), **clock))
+    return views
 
 
 def _relative(view: FloatArray, constants: LogMel, roles: Mapping[Role, Sequence[Span]]) -> FloatArray:

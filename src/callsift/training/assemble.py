@@ -29,7 +29,6 @@ def make_network(config: TrainConfig, scheme: LabelScheme) -> CallNetwork:
             "text_buckets": front_end.tokens.buckets,
             "text_features_per_token": features_per_token(front_end.tokens),
         }
-    sides = 2 if front_end.channels == "both" else 1
     try:
         return build_network(
             classes=scheme.class_counts,
@@ -37,7 +36,7 @@ def make_network(config: TrainConfig, scheme: LabelScheme) -> CallNetwork:
             target=config.target,
             number_range=scheme.range,
             task_weights=config.fit.task_weights,
-            audio_features=front_end.logmel.n_mels * sides,
+            audio_features=front_end.audio_features or front_end.logmel.n_mels,
             flatten_length=front_end.max_tokens,
             **arguments,
         )

@@ -13,16 +13,19 @@ from torch.nn import functional as F
 
 from callsift.network.attention import SharedDropout, sinusoidal_positions, transformer_layers
 
-_PATCHES = (4, 2)  # the audio stem: 4 frames, then 2 such patches, 8 frames of 10 ms, become one state
+PATCHES = (4, 2)
+"""The audio stem: 4 frames, then 2 such patches, 8 frames of 10 ms, become one state."""
+
 _EMBEDDING_STD = 0.005
 _POSITION_SCALE = 0.01
 
 
 class TinyAudioEncoder(nn.Module):
-    """Log-mel frames (10 ms) → one state per 80 ms: a masked patch stem and Transformer layers.
+    """Frames of 10 ms (log-mel, pitch) → one state per 80 ms: a masked patch stem and Transformer layers.
 
-    The stem's two projections are convolutions whose stride is their kernel. The frames should be centred and
-    scaled to about unit size; loudness is kept, since there is no norm before the first projection.
+    `patches`: how many frames, then how many of these, become one state. The stem's two projections are convolutions
+    whose stride is their kernel. The frames should be centred and scaled to about unit size; loudness is kept, since
+    there is no norm before the first projection.
     """
 
     frozen = False
@@ -36,24 +39,26 @@ class TinyAudioEncoder(nn.Module):
         heads: int = 4,
         feed_forward: int = 128,
         dropout: float = 0.1,
+        patches: tuple[int, int] = PATCHES,
     ) -> None:
         super().__init__()
         self.features = features
         self.width = width
+        self.patches = patches
         sizes = (features, width)
-        self.stem = nn.ModuleList(nn.Linear(size * patch, width) for size, patch in zip(sizes, _PATCHES, strict=True))
-        self.stem_norms = nn.ModuleList(nn.LayerNorm(width) for _ in _PATCHES)
+        self.stem = nn.ModuleList(nn.Linear(size * patch, width) for size, patch in zip(sizes, patches, strict=True))
+        self.stem_norms = nn.ModuleList(nn.LayerNorm(width) for _ in patches)
         self.position_scale = nn.Parameter(torch.tensor(_POSITION_SCALE))
         self.dropout = SharedDropout(dropout)
         self.layers = transformer_layers(layers, width, heads, feed_forward, dropout)
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """values (N, F, M) float32, mask (N, F) bool → states (N, ⌈F/8⌉, D), mask (N, ⌈F/8⌉).
+        """values (N, F, M) float32, mask (N, F) bool → states (N, L, D), mask (N, L), L = ⌈F/8⌉ by default.
 
         Masked frames count as zeros in every patch, as what is beyond the end does.
         """
         states = values
-        for project, norm, patch in zip(self.stem, self.stem_norms, _PATCHES, strict=True):
+        for project, norm, patch in zip(self.stem, self.stem_norms, self.patches, strict=True):
             states = _patches(states.masked_fill(~mask[..., None], 0.0), patch)  # (N, ⌈F/patch⌉, patch · M)
             mask = _patches(mask[..., None], patch).any(dim=2)  # (N, ⌈F/patch⌉)
             states = F.gelu(norm(project(states)))  # (N, ⌈F/patch⌉, D)
