@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callsift.config import FrontEnd, TrainConfig, front_end_from, load_train_config
+from callsift.config import PRESETS, FrontEnd, TrainConfig, front_end_from, load_train_config
 from callsift.errors import ConfigError
 
 
@@ -73,3 +73,60 @@ def test_every_setting_is_documented() -> None:
 
     check(TrainConfig)
     check(FrontEnd)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_shipped_and_hold_together(name: str) -> None:
+    config = load_train_config(name, ["fit.seed=7"])
+    assert config.name == name
+    assert config.fit.seed == 7
+    pretrained = {stream: config.network.encoder(stream).pretrained for stream in config.network.streams}
+    assert pretrained == dict.fromkeys(("text", "audio"), name != "tiny")
+    assert all(config.network.encoder(stream).local_files_only for stream in config.network.streams)
+
+
+def test_the_paper_s_numbers_are_in_its_preset() -> None:
+    config = load_train_config("paper-marketcalls")
+    network, fit = config.network, config.fit
+    assert (config.front_end.encoder_rate_hz, config.front_end.max_tokens, config.front_end.max_segment_s) == (
+        8000, 199, 40.0,
+    )  # fmt: skip
+    assert (network.width, network.heads, network.feed_forward, network.cross_layers) == (768, 12, 3072, 4)
+    assert (network.own_layers, network.bottleneck_layers, network.tokens) == (1, 2, 4)
+    assert (network.hidden, network.context_layers, network.head_dropout) == (128, 2, 0.3)
+    assert (fit.learning_rate, fit.encoder_learning_rate, fit.accumulate, fit.patience) == (1e-5, 1e-5, 4, 8)
+    assert {network.encoder(stream).train for stream in network.streams} == {"all"}
+    assert load_train_config("paper-marketcalls", ["network.readout=flatten"]).network.readout == "flatten"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["network.encoders={video: {model: precomputed, features: 3}}"], "video encodes nothing"),
+        (["network.streams=[text, video]"], "'video' can't be made from a recording"),
+        (["network.encoders={audio: {model: precomputed}}"], "features belongs to model 'precomputed'"),
+        (["network.encoders={audio: {model: precomputed, features: 3}}"], "takes front_end.input 'precomputed'"),
+        (["network.encoders={text: {model: precomputed, features: 3}}"], "text is made from the transcript"),
+        (["network.encoders={text: {model: some/bert}}"], "set front_end.tokens"),
+        (["front_end.tokens=null"], "takes hashed tokens"),
+        (["network.encoders={audio: {model: some/hubert}}"], "takes front_end.input 'waveform', not 'logmel'"),
+        (
+            ["network.encoders={audio: {model: h}}", "front_end.input=waveform", "front_end.channels=both"],
+            "hears one channel",
+        ),
+        (["network.fusion=agt", "network.readout=flatten"], "belongs to msmt-fn"),
+        (["network.streams=[text, 'a b']"], "plain word"),
+    ],
+)
+def test_networks_that_contradict_themselves(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_train_config(None, overrides)
+
+
+@pytest.mark.parametrize(
+    ("given", "channels", "numbers"),
+    [("logmel", "mix", 40), ("pitch", "mix", 2), ("logmel+pitch", "both", 84), ("waveform", "mix", 0)],
+)
+def test_numbers_of_a_frame(given: str, channels: str, numbers: int) -> None:
+    front_end = FrontEnd.model_validate({"input": given, "channels": channels})
+    assert front_end.audio_features == numbers

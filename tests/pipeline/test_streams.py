@@ -138,3 +138,25 @@ def test_a_manifest_with_streams_gives_them_through_a_prepared_call(pipeline: Pi
     found = pipeline.inputs(pipeline.prepare(call), ["face"])[0].segments[0]["face"]
     assert found is not None
     assert found.values.tolist() == [[0.0, 1.0, 2.0, 3.0]]
+
+
+@pytest.mark.parametrize("given", ["pitch", "logmel+pitch"])
+def test_pitch_comes_alone_or_beside_log_mel(given: str, demo: Path) -> None:
+    """On the same frames, and with log-mel first, unchanged by its company."""
+    call = read_manifest(demo / "manifest.jsonl").calls[0]
+    made = {}
+    for name in ("logmel", "pitch", given):
+        front_end = FrontEnd.model_validate({"input": name})
+        pipe = Pipeline(front_end, word_tokenizer(), None)
+        inputs, _ = pipe.inputs(pipe.prepare(call), ("audio",))
+        made[name] = [each.values for segment in inputs.segments if (each := segment["audio"]) is not None]
+        assert all(values.shape[1] == front_end.audio_features for values in made[name])
+    assert made["pitch"]
+    wanted = (
+        made["pitch"]
+        if given == "pitch"
+        else [np.concatenate(pair, axis=1) for pair in zip(made["logmel"], made["pitch"], strict=True)]
+    )
+    for found, expected in zip(made[given], wanted, strict=True):
+        assert np.array_equal(found, expected)
+    assert np.concatenate(made["pitch"])[:, 0].std() > 0.1
