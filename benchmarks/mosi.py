@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--set", dest="settings", action="append", default=[], help="one setting, key=value")
     options = parser.parse_args()
+    if options.settings:
+        options.work = options.work / "trial"  # never to be taken for a result
     source = data_folder() / "mosi/mosi_aligned.jsonl"
     rows = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
     manifest = build_manifest(rows, options.work)
@@ -175,9 +177,10 @@ def _ridge(rows: list[dict[str, Any]]) -> Numbers:
             states, _ = encoder(ids, torch.ones_like(ids, dtype=torch.bool))
             vectors.append(states[0].mean(dim=0).numpy())
     acoustic = np.array([row["audio73"] for row in rows])
-    inputs = StandardScaler().fit_transform(np.concatenate([np.array(vectors), acoustic], axis=1))
-    labels = np.array([row["label"] for row in rows])
     part = {name: np.array([row["split"] == name for row in rows]) for name in ("train", "val", "test")}
+    inputs = np.concatenate([np.array(vectors), acoustic], axis=1)
+    inputs = StandardScaler().fit(inputs[part["train"]]).transform(inputs)
+    labels = np.array([row["label"] for row in rows])
     fitted = [Ridge(alpha).fit(inputs[part["train"]], labels[part["train"]]) for alpha in (10, 100, 1000, 10000)]
     best = min(fitted, key=lambda m: mean_absolute_error(labels[part["val"]], m.predict(inputs[part["val"]])))
     return np.asarray(np.clip(best.predict(inputs[part["test"]]), -3, 3), dtype=np.float64)

@@ -1,6 +1,6 @@
 """The network at full size (HuBERT-base and BERT-base, random weights): what scoring and training cost.
 
-    python -m benchmarks.real_size [--rates 8000,16000] [--threads 2] [--device cpu] [--work DIR]
+    python -m benchmarks.real_size [--rates 8000,16000] [--threads 2] [--repeats 2] [--work DIR]
 
 Scoring runs from an exported bundle in ONNX Runtime, each segment at its own length. It is compared, in the same run,
 with a reference: the same encoder weights through transformers with eager attention, everything padded to 40 s and
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--repeats", type=int, default=2, help="timings of which the median counts, after one to warm up"
     )
+    parser.add_argument("--no-training", action="store_true", help="measure scoring alone")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
@@ -52,12 +53,14 @@ def main() -> None:
         options.rates = str(rate)
         _in_own_process("bundle", options)
         figures |= _scoring_figures(rate, _in_own_process("score", options), _in_own_process("reference", options))
-    options.rates = str(rates[0])
-    figures |= _training_figures({
-        name: _in_own_process(name, options) for name in ("reference_step", "step", "features", "cached_step")
-    })  # fmt: skip
+    if not options.no_training:
+        options.rates = str(rates[0])
+        figures |= _training_figures({
+            name: _in_own_process(name, options) for name in ("reference_step", "step", "features", "cached_step")
+        })  # fmt: skip
     print(json.dumps(figures, indent=2))
-    record("full size on a CPU: HuBERT-base + BERT-base, random weights", figures)
+    what = "scoring" if options.no_training else "scoring and training"
+    record(f"full size on a CPU, {what}: HuBERT-base + BERT-base, random weights", figures)
 
 
 def _scoring_figures(rate: int, ours: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:

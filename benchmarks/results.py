@@ -6,6 +6,7 @@ python -m benchmarks.results        writes docs/results.md anew
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -28,7 +29,10 @@ def record(experiment: str, figures: Mapping[str, Any], *, data_sha256: str | No
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in ("numpy", "torch", "onnxruntime", "scikit-learn")},
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count()},
+        "packages": {
+            name: _version(name) for name in ("numpy", "torch", "transformers", "onnxruntime", "scikit-learn")
+        },
         "data_sha256": data_sha256,
         **about,
         "figures": figures,
@@ -102,6 +106,15 @@ def shown(value: Any) -> str:
 def _module() -> str:
     spec = sys.modules["__main__"].__spec__
     return spec.name if spec is not None else Path(sys.argv[0]).name
+
+
+def _cpu() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def _version(name: str) -> str:

@@ -116,6 +116,8 @@ def test_the_paper_s_numbers_are_in_its_preset() -> None:
         ),
         (["network.fusion=agt", "network.readout=flatten"], "belongs to msmt-fn"),
         (["network.streams=[text, 'a b']"], "plain word"),
+        (["network.streams=[text, values]"], "plain word of your own"),
+        (["network.encoders={audio: {train: all}}"], "are of pretrained models, not of 'tiny'"),
     ],
 )
 def test_networks_that_contradict_themselves(overrides: list[str], message: str) -> None:

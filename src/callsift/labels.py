@@ -25,7 +25,7 @@ NUMBER_TASK = "value"
 """Name of the one task of a scheme of kind `number`."""
 
 SHIPPED = ("marketcalls", "donation")
-_RESERVED = {*dir(dict), "type", "training", "forward"}  # names that a part of the network has already
+RESERVED = {*dir(dict), "type", "training", "forward"}  # names that a part of the network has already
 
 
 class LabelScheme(BaseModel):
@@ -83,7 +83,7 @@ class LabelScheme(BaseModel):
             raise ValueError(f"positive names a grade twice: {list(self.positive)}")
         if self.worth and self.kind == "classes":
             raise ValueError("worth ranks grades, and classes have no order: leave it out, or make the kind 'ordered'")
-        if any(not task.isidentifier() or task in _RESERVED for task in self.tasks):
+        if any(not task.isidentifier() or task in RESERVED for task in self.tasks):
             raise ValueError(f"task names must be plain words, not {list(self.tasks)}")
         if self.worth and set(self.worth) != known:
             raise ValueError(f"worth must name every grade; missing {sorted(known - set(self.worth))}")

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from callsift.evaluation.calibration import fit_temperature, negative_log_likelihood
-from callsift.evaluation.metrics import METRICS, accuracy, bootstrap, macro_f1, majority, paired_difference, weighted_f1
+from callsift.evaluation.metrics import (
+    METRICS,
+    accuracy,
+    bootstrap,
+    correlation,
+    macro_f1,
+    majority,
+    mean_absolute_error,
+    paired_difference,
+    weighted_f1,
+)
 from callsift.evaluation.tasks import figures_by_task, table_of
 from callsift.labels import load_scheme
 
@@ -91,3 +101,28 @@ def test_figures_count_only_what_a_label_settles() -> None:
     assert head[:3] == ("task", "calls", "accuracy")
     assert [row[0] for row in rows] == list(scheme.tasks)
     assert set(METRICS) <= set(found["two"])
+
+
+def test_intervals_draw_whole_groups() -> None:
+    """Ten copies of each answer are no more evidence than one: the interval stays as wide."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 40)
+    said = np.where(random.random(40) < 0.7, truth, 1 - truth)
+    alone = bootstrap(accuracy, truth, said)
+    copies = bootstrap(accuracy, truth.repeat(10), said.repeat(10), groups=[str(at) for at in np.arange(40).repeat(10)])
+    careless = bootstrap(accuracy, truth.repeat(10), said.repeat(10))
+    assert copies.value == alone.value
+    assert copies.high - copies.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    assert careless.high - careless.low < 0.5 * (alone.high - alone.low)
+
+
+def test_metrics_of_numbers_agree_with_scipy_and_scikit_learn() -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(0)
+    truth, said = random.standard_normal(50), random.standard_normal(50)
+    assert correlation(truth, said) == pytest.approx(scipy_stats.pearsonr(truth, said).statistic)
+    assert mean_absolute_error(truth, said) == pytest.approx(sklearn_metrics.mean_absolute_error(truth, said))
+    assert correlation(truth, np.ones(50)) == 0.0
+    with pytest.raises(ValueError, match="not empty"):
+        mean_absolute_error(truth[:0], said[:0])

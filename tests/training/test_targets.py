@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from callsift.cli.show import print_table
 from callsift.config import FitConfig, TrainConfig, load_train_config
 from callsift.data.manifest import write_manifest
 from callsift.errors import ConfigError, DataError
@@ -17,6 +18,8 @@ from callsift.evaluation.evaluate import evaluate_calls
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.heads import multi_task_loss
 from callsift.network.model import NetworkOutput
+from callsift.scoring.output import write_table
+from callsift.scoring.report import write_report
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.training.export import export
 from callsift.training.objective import Objective
@@ -65,6 +68,16 @@ def moods(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def check_shown(folder: Path, rows: list[dict[str, Any]], scheme: LabelScheme) -> None:
+    """The table, the page and the CSV take answers without grades."""
+    print_table(rows)
+    write_table(folder / "scores.csv", rows)
+    write_report(folder / "scores.html", rows, scheme, title="numbers")
+    shown = (folder / "scores.html").read_text()
+    answers = [row["value"] for row in rows] + [each.get("value") for row in rows for each in row["segments"]]
+    assert all(f"{answer:.2f}" in shown for answer in answers if answer is not None)
+
+
 def test_numbers_of_segments_are_learned_written_exported_and_scored(moods: Path, tmp_path: Path) -> None:
     from callsift.data.manifest import read_manifest
 
@@ -81,6 +94,7 @@ def test_numbers_of_segments_are_learned_written_exported_and_scored(moods: Path
     run = load_run(tmp_path / "run")
     bundle = export(run, tmp_path / "bundle")
     assert bundle.target == "segment"
+    assert "a number from -3 to 3" in (bundle.path / "README.md").read_text()
     scorer = Scorer.from_bundle(bundle, asr="none")
     by_key = {(row["call_id"], row["segment_id"]): float(row["value"]) for row in rows}
     for call in calls:
@@ -91,6 +105,8 @@ def test_numbers_of_segments_are_learned_written_exported_and_scored(moods: Path
             assert segment.value == pytest.approx(other.value, abs=1e-4)
             assert segment.value == pytest.approx(np.clip(by_key[call.call_id, segment.segment_id], -3, 3), abs=1e-4)
         assert "value" in result_row(score)["segments"][0]
+    check_shown(tmp_path, [result_row(scorer.score(call)) for call in calls], run.scheme)
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + len(rows)
     found = evaluate_calls(scorer, calls)
     assert found["combined"]["value"]["calls"] == figures["calls"] < len(rows)
     assert found["combined"]["value"]["mean_absolute_error"]["value"] == pytest.approx(
@@ -139,6 +155,8 @@ def test_a_number_of_the_call_ranks_by_itself(moods: Path, tmp_path: Path) -> No
     assert -3 <= score.value <= 3
     assert score.rank_score == score.value
     assert score.grade is None
+    check_shown(tmp_path, [result_row(score)], load_scheme(NUMBER))
+    assert ",value," in (tmp_path / "scores.csv").read_text()
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ class FrontEnd(Settings):
     normalise: Literal["segment", "call"] = "call"
     """Over what a waveform is brought to zero mean and unit variance."""
     speaker_reference: Literal["none", "call"] = "call"
-    """`call`: log-mel relative to the same role's mean over the call."""
+    """`call`: log-mel relative to the same role's mean over the call, pitch to its median (else the call's)."""
     role_template: dict[str, RoleTemplate] = Field(
         {"en": RoleTemplate(), "zh": RoleTemplate(agent="客服: {text}", customer="顾客: {text}")}
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from callsift.config.base import Settings
+from callsift.labels import RESERVED
 
 
 class EncoderConfig(Settings):
@@ -34,6 +35,10 @@ class EncoderConfig(Settings):
         if (self.model == "precomputed") != (self.features is not None):
             raise ValueError(
                 "features belongs to model 'precomputed' and is needed there: how many numbers a state has"
+            )
+        if not self.pretrained and (self.train, self.layers, self.gradient_checkpointing) != ("none", "last", False):
+            raise ValueError(
+                f"train, layers and gradient_checkpointing are of pretrained models, not of '{self.model}'"
             )
         return self
 
@@ -97,8 +102,8 @@ class NetworkConfig(Settings):
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         if not self.streams or len(set(self.streams)) != len(self.streams):
             raise ValueError(f"streams must be different names, at least one, not {list(self.streams)}")
-        if odd := [name for name in self.streams if not name.isidentifier()]:
-            raise ValueError(f"stream '{odd[0]}' must be a plain word: letters, digits and underscores")
+        if odd := [name for name in self.streams if not name.isidentifier() or name in RESERVED]:
+            raise ValueError(f"stream '{odd[0]}' must be a plain word of your own: letters, digits and underscores")
         if unread := sorted(set(self.encoders) - set(self.streams)):
             raise ValueError(f"encoders.{unread[0]} encodes nothing: streams are {', '.join(self.streams)}")
         for name in self.streams:

@@ -22,6 +22,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
     """
     labels: list[Label] = []
     verdicts: list[Verdict] = []
+    groups: list[str] = []
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     for call in calls:
@@ -33,11 +34,12 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
         for label, verdict in _answers(scorer, call, score):
             labels.append(label)
             verdicts.append(verdict)
+            groups.append(call.call_id)
     if not verdicts:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
     return {
         "model": rows[0]["model"],
-        **figures_of(scorer.scheme, labels, verdicts, train_balance=scorer.calibration.train_balance),
+        **figures_of(scorer.scheme, labels, verdicts, groups=groups, train_balance=scorer.calibration.train_balance),
         "failed": failed,
         "rows": rows,
     }

@@ -8,7 +8,7 @@ the macro average, as scikit-learn does with the labels that occur.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,11 +97,28 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1, "weigh
 
 
 def bootstrap(
-    metric: Metric, truth: NDArray[Any], predicted: NDArray[Any], *, draws: int = 2000, seed: int = 0
+    metric: Metric,
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    *,
+    groups: Sequence[str] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> Interval:
-    """A metric with its 95 % interval over `draws` resamplings of the calls."""
+    """A metric with its 95 % interval over `draws` resamplings of the items.
+
+    `groups`: what each item belongs to (a segment's call): whole groups are drawn, since items of one group are no
+    independent evidence.
+    """
     value = metric(truth, predicted)
-    picks = np.random.default_rng(seed).integers(0, len(truth), (draws, len(truth)))
+    random = np.random.default_rng(seed)
+    if groups is None or len(set(groups)) == len(truth):
+        picks: Iterable[NDArray[Any]] = random.integers(0, len(truth), (draws, len(truth)))
+    else:
+        names, owners = np.unique(np.array(groups), return_inverse=True)
+        members = [np.flatnonzero(owners == at) for at in range(len(names))]
+        drawn = random.integers(0, len(names), (draws, len(names)))
+        picks = (np.concatenate([members[at] for at in row]) for row in drawn)
     found = np.array([metric(truth[pick], predicted[pick]) for pick in picks])
     low, high = np.percentile(found, [2.5, 97.5])
     return Interval(value, float(low), float(high))

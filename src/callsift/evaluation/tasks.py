@@ -21,14 +21,18 @@ def figures_of(
     labels: Sequence[Label],
     verdicts: Sequence[Verdict],
     *,
+    groups: Sequence[str] | None = None,
     train_balance: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Figures of `combined` answers and, where there are tasks to combine, of each task by itself (`raw`)."""
+    """Figures of `combined` answers and, where there are tasks to combine, of each task by itself (`raw`).
+
+    `groups`: the call of each answer where a call has several; intervals then draw whole calls.
+    """
     if scheme.kind == "number":
         numbers = [verdict.value for verdict in verdicts if verdict.value is not None]
-        return {"combined": figures_of_numbers(scheme, labels, numbers)}
+        return {"combined": figures_of_numbers(scheme, labels, numbers, groups=groups)}
     return {
-        kind: figures_by_task(scheme, labels, answers, train_balance=train_balance)
+        kind: figures_by_task(scheme, labels, answers, groups=groups, train_balance=train_balance)
         for kind, answers in (
             ("combined", [verdict.probabilities for verdict in verdicts]),
             ("raw", [verdict.raw for verdict in verdicts]),
@@ -37,7 +41,12 @@ def figures_of(
 
 
 def figures_of_numbers(
-    scheme: LabelScheme, labels: Sequence[Label], values: Sequence[float], *, draws: int = 2000
+    scheme: LabelScheme,
+    labels: Sequence[Label],
+    values: Sequence[float],
+    *,
+    groups: Sequence[str] | None = None,
+    draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
     """Mean absolute error and correlation of a number, and what answering the labels' median always would give."""
     truth = np.array([scheme.number(label) for label in labels])
@@ -45,9 +54,10 @@ def figures_of_numbers(
     often = np.full_like(truth, np.median(truth))
     found: dict[str, Any] = {"calls": len(truth)}
     for name, metric in NUMBER_METRICS.items():
-        found[name] = asdict(bootstrap(metric, truth, predicted, draws=draws))
+        found[name] = asdict(bootstrap(metric, truth, predicted, groups=groups, draws=draws))
     found["majority"] = {
-        name: asdict(bootstrap(metric, truth, often, draws=draws)) for name, metric in NUMBER_METRICS.items()
+        name: asdict(bootstrap(metric, truth, often, groups=groups, draws=draws))
+        for name, metric in NUMBER_METRICS.items()
     }
     return {scheme.finest_task: found}
 
@@ -57,6 +67,7 @@ def figures_by_task(
     labels: Sequence[Label],
     probabilities: Probabilities,
     *,
+    groups: Sequence[str] | None = None,
     train_balance: Mapping[str, float] | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
@@ -70,21 +81,22 @@ def figures_by_task(
     for task, classes in scheme.tasks.items():
         names = list(classes)
         pairs = [
-            (names.index(known), int(np.argmax([answer[task][name] for name in names])))
-            for label, answer in zip(labels, probabilities, strict=True)
+            (names.index(known), int(np.argmax([answer[task][name] for name in names])), group)
+            for label, answer, group in zip(labels, probabilities, groups or map(str, range(len(labels))), strict=True)
             if (known := scheme.class_of(task, label)) is not None
         ]
         # Where labels leave a task open and those that settle it all say the same, there is nothing to tell apart.
-        if len(pairs) < len(labels) and len({truth for truth, _ in pairs}) == 1:
+        if len(pairs) < len(labels) and len({truth for truth, *_ in pairs}) == 1:
             pairs = []
         found[task] = {"calls": len(pairs)}
         if pairs:
-            truth, predicted = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
+            truth, predicted = (np.array([pair[at] for pair in pairs], dtype=np.int64) for at in (0, 1))
+            drawn: dict[str, Any] = {"groups": [pair[2] for pair in pairs], "draws": draws}
             for name, metric in METRICS.items():
-                found[task][name] = asdict(bootstrap(metric, truth, predicted, draws=draws))
+                found[task][name] = asdict(bootstrap(metric, truth, predicted, **drawn))
             often = _majority(scheme, task, truth, train_balance)
             found[task]["majority"] = {
-                name: asdict(bootstrap(metric, truth, often, draws=draws)) for name, metric in METRICS.items()
+                name: asdict(bootstrap(metric, truth, often, **drawn)) for name, metric in METRICS.items()
             }
     return found
 

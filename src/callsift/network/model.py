@@ -109,13 +109,15 @@ class CallNetwork(nn.Module):
         aux = {}
         for name, heads in self.aux_heads.items():
             own = torch.cat([output.aux[name] for output in found])[order]  # (N, D_aux)
-            there = present[name] if name in present else mask.new_ones(len(own))
+            there = present.get(name, mask.new_zeros(len(own)))  # whose vectors stand for nothing otherwise
             aux[name] = heads(own if self.target == "segment" else _call_means(own, mask, there))
         return NetworkOutput(logits, aux)
 
     def encode(self, stream: str, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """values (N, L, ...), mask (N, L) bool → states (N, L', D_s), mask (N, L')."""
         encoder: Any = self.encoders[stream]
+        if values.dtype == torch.float16:  # as features are kept
+            values = values.float()
         states, states_mask = (encoder.from_features if stream in self.featured else encoder)(values, mask)
         return states, states_mask
 

@@ -39,7 +39,7 @@ def require_stream(inputs: CallInputs, streams: Sequence[str]) -> None:
         raise RecordingError(
             ErrorCode.MISSING_STREAM,
             f"this model reads {' and '.join(streams)}, and the call has none of it. "
-            "Give a transcript or a recording with speech.",
+            "Give a transcript, a recording with speech, or the streams in a manifest.",
         )
 
 

@@ -108,10 +108,12 @@ def _result_of(line: str) -> dict[str, Any] | None:
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """One row per call as CSV or Parquet: probabilities as `p_<task>_<class>`, no segments.
 
+    Of a model that answers for every segment: one row per segment.
+
     Raises:
         UsageError: Parquet without pyarrow.
     """
-    flat = [_flat(row) for row in rows]
+    flat = [each for row in rows for each in (_by_segment(row) or [_flat(row)])]
     columns = list(dict.fromkeys(key for row in flat for key in row))
     if path.suffix == ".parquet":
         _write_parquet(path, [{column: row.get(column) for column in columns} for row in flat])
@@ -142,16 +144,27 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
         pq.write_table(pa.Table.from_pylist(rows), stream)
 
 
+def _by_segment(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each segment that has an answer of its own."""
+    answered = [segment for segment in row["segments"] if "grade" in segment or "value" in segment]
+    return [
+        _flat({**row, "grade": each.get("grade"), "value": each.get("value")}
+              | {"probabilities": each.get("probabilities", {})})
+        | {key: each[key] for key in ("segment_id", "start_s", "end_s")}
+        for each in answered
+    ]  # fmt: skip
+
+
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     error = row["error"] or {}
-    flat = {
-        key: row[key]
-        for key in ("call_id", "path", "audio_sha256", "duration_s", "language", "grade", "propensity", "rank_score")
-    }
+    about = ("call_id", "path", "audio_sha256", "duration_s", "language")
+    flat = {key: row[key] for key in (*about, "grade", "propensity", "rank_score")}
     flat |= {"model": row["model"]["name"], "model_version": row["model"]["version"]}
     flat |= {"model_sha256": row["model"]["sha256"], "settings_sha256": row["settings_sha256"]}
     for task, classes in row["probabilities"].items():
         flat |= {f"p_{task}_{name}": value for name, value in classes.items()}
+    if row.get("value") is not None:
+        flat["value"] = row["value"]
     flat["warnings"] = " | ".join(f"{note['code']}: {note['message']}" for note in row["warnings"])
     flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
     return flat

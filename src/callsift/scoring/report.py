@@ -54,6 +54,7 @@ def write_report(
         failed=failed,
         model=rows[0]["model"] if rows else None,
         finest=scheme.finest_task,
+        by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
     )
     write_text(path, page)
 

@@ -23,6 +23,8 @@ class OnnxRuntime:
         """`threads`: CPU threads of one operation; None: one for a small network, else ONNX Runtime's choice."""
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # A thread that waits for the other by spinning takes the time of other processes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is None and sum(path.stat().st_size for path in bundle.path.iterdir()) < SMALL_BYTES:
             threads = 1
         if threads is not None:

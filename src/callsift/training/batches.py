@@ -83,9 +83,8 @@ def _padded(streams: Sequence[StreamInput | None]) -> tuple[Tensor, Tensor, Tens
         return None
     length = max(len(values) for values in given)
     shape = (len(streams), length, *given[0].shape[1:])
-    # Kept features are float16; the network computes in float32.
-    dtype = np.float32 if given[0].dtype.kind == "f" else given[0].dtype
-    padded = np.zeros(shape, dtype=dtype)
+    # Kept features stay as they are until a group of segments is computed with: a batch of them is large.
+    padded = np.zeros(shape, dtype=np.result_type(*{values.dtype for values in given}))
     mask = np.zeros(shape[:2], dtype=np.bool_)
     for row, stream in enumerate(streams):
         if stream is not None:

@@ -70,9 +70,19 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
 
 def kept_weights(network: nn.Module) -> dict[str, Tensor]:
     """What a checkpoint holds: all that learns, and buffers; each in memory of its own, as safetensors wants it."""
-    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    fixed = _fixed(network)
     state = network.state_dict()
     return {name: state[name].detach().cpu().clone().contiguous() for name in state if name not in fixed}
+
+
+def _fixed(network: nn.Module) -> set[str]:
+    """What does not learn: fixed parameters, and the buffers of modules whose parameters are all fixed."""
+    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    for path, module in network.named_modules():
+        own = [parameter.requires_grad for parameter in module.parameters()]
+        if own and not any(own):
+            fixed |= {f"{path}.{name}" for name, _ in module.named_buffers()}
+    return fixed
 
 
 def _put_back(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
@@ -80,7 +90,7 @@ def _put_back(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> Non
         missing, unknown = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise DataError(f"holds weights of another network; train into a new folder: {error}", path) from error
-    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    fixed = _fixed(network)
     if unknown or set(missing) - fixed:
         raise DataError(
             f"holds weights of another network; train into a new folder. Unknown: {sorted(unknown)[:3]}, "

@@ -10,7 +10,7 @@ from typing import Any
 
 from callsift.config import TrainConfig
 from callsift.data.splits import label_key
-from callsift.decision import Calibration, decide
+from callsift.decision import Calibration, Verdict, decide
 from callsift.evaluation.calibration import fit_temperatures
 from callsift.evaluation.tasks import figures_of
 from callsift.files import write_json, write_text
@@ -28,9 +28,15 @@ def conclude(
     ready: Prepared,
     fitted: Fitted,
     config: TrainConfig,
+    *,
+    parameters: int,
 ) -> dict[str, Any]:
-    """Calibrate on validation, write predictions and figures; returns what `result.json` holds."""
-    logits = {name: predict(network, ready.parts[name]) for name in ("val", "test") if ready.parts[name]}
+    """Calibrate on validation, write predictions and figures; returns what `result.json` holds.
+
+    `parameters`: of the whole network, frozen encoders included.
+    """
+    batch_calls = config.fit.batch_calls
+    logits = {name: predict(network, ready.parts[name], batch_calls) for name in ("val", "test") if ready.parts[name]}
     calibration = Calibration(
         temperature={} if scheme.kind == "number" else fit_temperatures(logits["val"], stacked(ready.parts["val"])),
         train_balance=class_balance(scheme, ready.parts["train"]),
@@ -38,17 +44,13 @@ def conclude(
     figures = {}
     for name, found in logits.items():
         examples = ready.parts[name]
-        labels = [label for example in examples for label in example.labels]
-        graded = [(y, v) for y, v in zip(labels, decide(found, scheme, calibration), strict=True) if y is not None]
-        figures[name] = figures_of(
-            scheme, [y for y, _ in graded], [v for _, v in graded], train_balance=calibration.train_balance
-        )
+        figures[name] = _figures(scheme, examples, decide(found, scheme, calibration), calibration)
         _write_predictions(folder / f"predictions/{name}.csv", scheme, examples, found, config.fit.seed)
     learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
     result = {
         "best_epoch": fitted.best_epoch,
         "epochs": fitted.epochs,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters,
         "parameters_learnt": learnt,
         "temperature": dict(calibration.temperature),
         "train_balance": calibration.train_balance,
@@ -58,6 +60,16 @@ def conclude(
     }
     write_json(folder / "result.json", result)
     return result
+
+
+def _figures(
+    scheme: LabelScheme, examples: Sequence[Example], verdicts: Sequence[Verdict], calibration: Calibration
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures of all labelled items; the intervals draw whole calls."""
+    items = [(label, example.inputs.call_id) for example in examples for label in example.labels]
+    graded = [(label, call, v) for (label, call), v in zip(items, verdicts, strict=True) if label is not None]
+    labels, calls, said = zip(*graded, strict=True)
+    return figures_of(scheme, labels, said, groups=calls, train_balance=calibration.train_balance)
 
 
 def _write_predictions(path: Path, scheme: LabelScheme, examples: Sequence[Example], logits: Logits, seed: int) -> None:

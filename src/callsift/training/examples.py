@@ -36,9 +36,11 @@ def labels_of(call: Call, target: Target) -> tuple[Label | None, ...]:
     return (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
 
 
-def count_labels(calls: Sequence[Call], target: Target) -> dict[str, int]:
-    """How often each label occurs."""
-    found = (label for call in calls for label in labels_of(call, target) if label is not None)
+def count_labels(calls: Sequence[Call], target: Target, scheme: LabelScheme) -> dict[str, int]:
+    """How often each label occurs; of numbers, how many there are."""
+    found = [label for call in calls for label in labels_of(call, target) if label is not None]
+    if scheme.range is not None:
+        return {f"{scheme.range[0]:g} to {scheme.range[1]:g}": len(found)} if found else {}
     return dict(Counter(label_key(label) for label in found))
 
 

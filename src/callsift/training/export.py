@@ -68,11 +68,11 @@ def model_card(run: Run) -> str:
     lines = [
         f"# {run.config.name} {run.config.version}",
         "",
-        f"Grades calls as {', '.join(run.scheme.grades)} (label scheme `{run.scheme.id}`), from "
+        f"{_does(run)} (label scheme `{run.scheme.id}`), from "
         f"{' and '.join(run.network.streams)}. {run.result['parameters']:,} parameters, "
         f"best of {run.result['epochs']} epochs: {run.result['best_epoch']}.",
         "",
-        "Calls by label: "
+        f"{run.config.target.capitalize()}s by label: "
         + "; ".join(
             f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
             for name, counts in run.data["labels"].items()
@@ -88,6 +88,13 @@ def model_card(run: Run) -> str:
         "figures flatter; `test`, where there is one, was touched once.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _does(run: Run) -> str:
+    what = "calls" if run.config.target == "call" else "the segments of calls"
+    if run.scheme.range is not None:
+        return f"Gives {what} a number from {run.scheme.range[0]:g} to {run.scheme.range[1]:g}"
+    return f"Grades {what} as {', '.join(run.scheme.grades)}"
 
 
 def figure_table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -52,7 +52,7 @@ def fit(
     """Train until `patience` epochs bring nothing better on validation; leave the best weights in the network.
 
     Writes `log.jsonl` and `checkpoints/` into `folder` after every epoch; `resume` goes on from there and
-    ends in the very weights that an uninterrupted training would have (same machine, same threads).
+    ends in the very weights that an uninterrupted training would have (same machine, same threads, on a CPU).
 
     Raises:
         DataError: nothing to train or validate on, or a loss that is not finite.
@@ -60,7 +60,6 @@ def fit(
     """
     if not any(example.labelled for example in train) or not any(example.labelled for example in validation):
         raise DataError(f"{len(train)} calls to train on and {len(validation)} to validate on: both need labels")
-    torch.set_num_threads(config.threads)
     network.to(device_of(config))
     optimizer = make_optimizer(network, config)
     best_file, last_file = (
@@ -81,7 +80,6 @@ def fit(
         write_jsonl(folder / "log.jsonl", history)
         on_epoch(row)
     load_weights(best_file, network)
-    network.to("cpu")
     return Fitted(_best(history), len(history), tuple(history))
 
 

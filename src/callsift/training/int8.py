@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,19 +33,28 @@ def check_moved(exact: Bundle, smaller: Bundle, check: Int8Check) -> dict[str, A
     width = 1.0 if exact.scheme.range is None else exact.scheme.range[1] - exact.scheme.range[0]
     moved: dict[str, float] = {}
     for call in check.calls:
-        before, after = one.score(call), other.score(call)
-        if before.error is None and after.error is None:
-            pairs = zip(_answers(before), _answers(after), strict=True)
-            moved[call.call_id] = max((abs(a - b) / width for a, b in pairs), default=0.0)
+        before = one.score(call)
+        if before.error is None:
+            moved[call.call_id] = _distance(before, other.score(call)) / width
     if not moved:
         raise UsageError(f"none of the {len(check.calls)} calls to check eight-bit weights on could be scored")
     worst = max(moved, key=lambda call_id: moved[call_id])
-    if moved[worst] > check.bound:
+    if not moved[worst] <= check.bound:
         raise BundleError(
             f"eight-bit weights are refused: an answer to call '{worst}' moved by {moved[worst]:.4f}, more than the "
             f"bound of {check.bound:g}. Export without --int8, or allow more with --bound."
         )
-    return {"bound": check.bound, "calls": len(moved), "moved": moved[worst]}
+    left_out = len(check.calls) - len(moved)
+    return {"bound": check.bound, "calls": len(moved), "not_scored": left_out, "moved": moved[worst]}
+
+
+def _distance(before: CallScore, after: CallScore) -> float:
+    """The farthest that an answer moved; infinite where there is none any more."""
+    pairs = list(zip(_answers(before), _answers(after), strict=False))
+    if after.error is not None or len(_answers(after)) != len(pairs):
+        return math.inf
+    distances = [abs(one - other) for one, other in pairs]
+    return math.inf if any(map(math.isnan, distances)) else max(distances, default=0.0)
 
 
 def _answers(score: CallScore) -> list[float]:

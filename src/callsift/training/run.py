@@ -18,7 +18,6 @@ import torch
 import yaml
 
 from callsift.config import FitConfig, TrainConfig, load_train_config
-from callsift.data.cache import ArrayCache
 from callsift.data.manifest import read_manifest
 from callsift.decision import Calibration
 from callsift.errors import ConfigError, DataError
@@ -31,8 +30,8 @@ from callsift.training.assemble import encoders_used, make_network, make_tokeniz
 from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
 from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
-from callsift.training.features import FeatureMaker, cache_folder, frozen_streams, release
-from callsift.training.fit import fit
+from callsift.training.features import kept_features, release
+from callsift.training.fit import device_of, fit
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
 from callsift.training.torch_runtime import TorchRuntime
@@ -67,31 +66,33 @@ def train(
     # The run keeps the scheme itself: a name or a file may mean something else tomorrow.
     config = config.model_copy(update={"labels": scheme.model_dump(mode="json")})
     with exclusive_lock(folder / ".lock"):
+        torch.set_num_threads(config.fit.threads)
         torch.manual_seed(config.fit.seed)
         network = make_network(config, scheme)
-        _begin(folder, config, manifest_file, parts, encoders_used(network, config), resume)
+        size = sum(parameter.numel() for parameter in network.parameters())
+        _begin(folder, config, scheme, manifest_file, parts, encoders_used(network, config), resume)
         pipeline = Pipeline(config.front_end, make_tokenizer(config), make_asr(asr))
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
-        with ArrayCache(cache_folder()) as cache:
-            keep = FeatureMaker(network, cache)
+        network.to(device_of(config.fit))
+        with kept_features(network) as keep:
             ready = prepare_examples(
                 pipeline, scheme, network.streams, parts, progress, target=config.target, keep=keep
             )
-            network.featured = frozen_streams(network)
-            release(network)
-            start_from_data(network, ready.parts["train"])
-            fitted = fit(
-                network, ready.parts["train"], ready.parts["val"], objective, config.fit, folder, resume=resume,
-                on_epoch=on_epoch,
-            )  # fmt: skip
-            ready = replace(ready, asr=ready.asr or asr_of(manifest.path.parent))
-            result = conclude(folder, network, scheme, ready, fitted, config)
+        release(network)
+        start_from_data(network, ready.parts["train"])
+        fitted = fit(
+            network, ready.parts["train"], ready.parts["val"], objective, config.fit, folder, resume=resume,
+            on_epoch=on_epoch,
+        )  # fmt: skip
+        ready = replace(ready, asr=ready.asr or asr_of(manifest.path.parent))
+        result = conclude(folder, network, scheme, ready, fitted, config, parameters=size)
     return result
 
 
 def _begin(
     folder: Path,
     config: TrainConfig,
+    scheme: LabelScheme,
     manifest: Path,
     parts: Mapping[str, Sequence[Call]],
     encoders: Mapping[str, Mapping[str, str]],
@@ -103,7 +104,7 @@ def _begin(
         "manifest": str(manifest.resolve()),
         "sha256": sha256_of_file(manifest),
         "splits": {name: [call.call_id for call in calls] for name, calls in parts.items()},
-        "labels": {name: count_labels(calls, config.target) for name, calls in parts.items()},
+        "labels": {name: count_labels(calls, config.target, scheme) for name, calls in parts.items()},
         "encoders": encoders,
     }
     if (folder / "config.yaml").exists():

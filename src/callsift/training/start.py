@@ -33,17 +33,21 @@ def start_from_data(network: CallNetwork, examples: Sequence[Example]) -> None:
     for stream in network.streams:
         encoder = network.encoders[stream]
         if isinstance(encoder, PrecomputedEncoder):
-            mean, scale = _scales(examples, stream)
-            encoder.start_from(mean, scale)
+            encoder.start_from(*_scales(examples, stream, encoder.features))
 
 
-def _scales(examples: Sequence[Example], stream: str) -> tuple[Tensor, Tensor]:
+def _scales(examples: Sequence[Example], stream: str, features: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (features,) of a stream over all states of all segments; missing numbers left out."""
     given = [
         each.values for e in examples for segment in e.inputs.segments if (each := segment.get(stream)) is not None
     ]
     if not given:
         raise DataError(f"no segment of the training part has the stream '{stream}'; see segments: streams")
+    if odd := [each.shape[1] for each in given if each.shape[1] != features]:
+        raise DataError(
+            f"stream '{stream}' is {odd[0]} numbers wide in the data, and network.encoders.{stream}.features is "
+            f"{features}"
+        )
     values = np.concatenate(given).astype(np.float64)
     known = np.isfinite(values)
     counts = np.maximum(known.sum(axis=0), 1)
