@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from callsift.bundle import Bundle
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.cache import ArrayCache
 from callsift.data.manifest import read_manifest, write_manifest
-from callsift.errors import BundleError, ConfigError, DataError
+from callsift.errors import BundleError, ConfigError, DataError, ErrorCode
 from callsift.labels import load_scheme
 from callsift.network.encoders.pretrained import load_pretrained
 from callsift.scoring.scorer import Scorer
@@ -24,7 +24,7 @@ from callsift.training.examples import prepare_examples, split_calls
 from callsift.training.export import export
 from callsift.training.features import FeatureMaker
 from callsift.training.fit import predict
-from callsift.training.int8 import Int8Check, check_moved
+from callsift.training.int8 import Int8Check, check_moved, distance
 from callsift.training.run import Run, load_run, train
 from callsift.types import Call, CallInputs, CallScore, Segment, StreamInput, StreamRef
 
@@ -250,41 +250,91 @@ def filmed(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "manifest.jsonl"
 
 
-@pytest.mark.parametrize(
-    ("fusion", "context"),
-    [
-        ("agt", "transformer"),
-        *(
-            pytest.param(fusion, context, marks=pytest.mark.slow)
-            for fusion, context in (
-                ("msmt-fn", "none"), ("mmml", "bigru"), ("concat", "none"), ("text", "transformer"), ("audio", "bigru")
-            )
-        ),
-    ],
-)  # fmt: skip
-def test_every_fusion_trains_exports_and_scores(
-    fusion: str, context: str, filmed: Path, small_config: TrainConfig, tmp_path: Path
-) -> None:
+def trained_with(fusion: str, context: str, filmed: Path, folder: Path) -> Run:
     streams = FUSIONS[fusion]
-    encoders = "network.encoders={video: {model: precomputed, features: 6}}"
     settings = [f"network.fusion={fusion}", f"network.context={context}", f"network.streams=[{', '.join(streams)}]"]
-    settings += [encoders] if "video" in streams else []
+    if "video" in streams:
+        settings.append("network.encoders={video: {model: precomputed, features: 6}}")
     small = [f"network.{key}={value}" for key, value in (("width", 16), ("heads", 2), ("hidden", 8))]
     config = load_train_config(None, [*settings, *small, "fit.epochs=1", "front_end.tokens.buckets=256"])
-    train(filmed, tmp_path / "run", config, asr="none")
-    run = load_run(tmp_path / "run")
+    train(filmed, folder, config, asr="none")
+    return load_run(folder)
+
+
+def test_a_third_stream_trains_exports_and_scores_and_a_bare_recording_says_that_it_lacks_it(
+    filmed: Path, few: Path, tmp_path: Path
+) -> None:
+    run = trained_with("agt", "transformer", filmed, tmp_path / "run")
     bundle = export(run, tmp_path / "bundle")
-    assert set(bundle.graphs.encoders) == set(streams)
+    assert set(bundle.graphs.encoders) == {"text", "audio", "video"}
     check_border(run, bundle, read_manifest(filmed).calls[2:])
-
-
-def test_a_bare_recording_lacks_the_stream_and_the_score_says_so(filmed: Path, few: Path, tmp_path: Path) -> None:
-    settings = ["network.fusion=agt", "network.streams=[text, audio, video]", "fit.epochs=1", "network.width=16"]
-    settings += ["network.encoders={video: {model: precomputed, features: 6}}", "front_end.tokens.buckets=256"]
-    train(filmed, tmp_path / "run", load_train_config(None, settings), asr="none")
-    scorer = Scorer.from_bundle(export(load_run(tmp_path / "run"), tmp_path / "bundle"), asr="none")
+    scorer = Scorer.from_bundle(bundle, asr="none")
     given = scorer.score(read_manifest(filmed).calls[3])
     bare = scorer.score(read_manifest(few).calls[3])
     assert bare.error is None
     assert "missing_stream" in {note.code for note in bare.warnings}
     assert "missing_stream" not in {note.code for note in given.warnings}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fusion", "context"),
+    [("msmt-fn", "none"), ("mmml", "bigru"), ("concat", "none"), ("text", "transformer"), ("audio", "bigru")],
+)
+def test_every_fusion_trains_exports_and_scores(fusion: str, context: str, filmed: Path, tmp_path: Path) -> None:
+    run = trained_with(fusion, context, filmed, tmp_path / "run")
+    bundle = export(run, tmp_path / "bundle")
+    assert set(bundle.graphs.encoders) == set(FUSIONS[fusion])
+    check_border(run, bundle, read_manifest(filmed).calls[2:])
+
+
+def test_a_stream_of_another_width_is_named(filmed: Path, tmp_path: Path) -> None:
+    settings = ["network.fusion=agt", "network.streams=[text, video]", "network.width=16"]
+    config = load_train_config(None, [*settings, "network.encoders={video: {model: precomputed, features: 5}}"])
+    with pytest.raises(DataError, match="'video' is 6 numbers wide in the data, and .*features is 5"):
+        train(filmed, tmp_path / "run", config, asr="none")
+
+
+def test_frozen_parameters_are_counted_and_a_stopped_training_goes_on_the_same(
+    pretrained_pair: dict[str, Path], few: Path, tmp_path: Path
+) -> None:
+    """Two epochs at once, or one and then another: the same weights; the kept features change nothing."""
+    config = pretrained_config(pretrained_pair, "none", "fit.epochs=3", "fit.patience=3")
+    whole = train(few, tmp_path / "whole", config, asr="none")
+    network = load_run(tmp_path / "whole").network
+    assert whole["parameters"] == sum(p.numel() for p in network.parameters()) > 2 * whole["parameters_learnt"] > 0
+
+    def stop(row: Mapping[str, float]) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(few, tmp_path / "stopped", config, asr="none", on_epoch=stop)
+    train(few, tmp_path / "stopped", config, asr="none", resume=True)
+    again = load_run(tmp_path / "stopped").network
+    for (name, one), other in zip(network.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_int8_is_refused_where_calls_fail_or_answers_are_no_numbers(demo: Path) -> None:
+    from callsift.bundle import find_bundle, load_bundle
+
+    score = Scorer.from_bundle(load_bundle(find_bundle("starter")), asr="none").score(
+        read_manifest(demo / "manifest.jsonl").calls[0]
+    )
+    nothing = {task: dict.fromkeys(classes, float("nan")) for task, classes in score.probabilities.items()}
+    assert distance(score, score) == 0.0
+    assert distance(score, replace(score, probabilities=nothing)) == float("inf")
+    assert distance(score, replace(score, error=(ErrorCode.INTERNAL, "failed"))) == float("inf")
+
+
+def test_states_too_large_for_float16_are_kept_whole(pretrained_pair: dict[str, Path], tmp_path: Path) -> None:
+    network = make_network(pretrained_config(pretrained_pair), load_scheme("marketcalls")).eval()
+    inputs = CallInputs("x", ({"text": StreamInput(np.array([2, 9, 3])), "audio": None},))
+    encoder = network.encoders["text"]
+    torch.nn.init.constant_(encoder.backbone.encoder.layer[-1].output.LayerNorm.bias, 1e5)
+    with ArrayCache(tmp_path) as cache:
+        kept = FeatureMaker(network, cache)(inputs).segments[0]["text"]
+        assert kept is not None
+        assert kept.values.dtype == np.float32
+        assert np.isfinite(kept.values).all()

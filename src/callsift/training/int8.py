@@ -35,7 +35,7 @@ def check_moved(exact: Bundle, smaller: Bundle, check: Int8Check) -> dict[str, A
     for call in check.calls:
         before = one.score(call)
         if before.error is None:
-            moved[call.call_id] = _distance(before, other.score(call)) / width
+            moved[call.call_id] = distance(before, other.score(call)) / width
     if not moved:
         raise UsageError(f"none of the {len(check.calls)} calls to check eight-bit weights on could be scored")
     worst = max(moved, key=lambda call_id: moved[call_id])
@@ -48,7 +48,7 @@ def check_moved(exact: Bundle, smaller: Bundle, check: Int8Check) -> dict[str, A
     return {"bound": check.bound, "calls": len(moved), "not_scored": left_out, "moved": moved[worst]}
 
 
-def _distance(before: CallScore, after: CallScore) -> float:
+def distance(before: CallScore, after: CallScore) -> float:
     """The farthest that an answer moved; infinite where there is none any more."""
     pairs = list(zip(_answers(before), _answers(after), strict=False))
     if after.error is not None or len(_answers(after)) != len(pairs):
