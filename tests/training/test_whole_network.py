@@ -95,7 +95,10 @@ def frozen(models: dict[str, Path], few: Path, tmp_path_factory: pytest.TempPath
 
 def test_a_saved_hubert_and_bert_go_all_the_way_to_a_scored_recording(frozen: Run, few: Path, tmp_path: Path) -> None:
     bundle = export(frozen, tmp_path / "bundle")
-    assert set(bundle.provenance["encoders"]) == {"text", "audio"}
+    assert {stream: used["model"] for stream, used in bundle.provenance["encoders"].items()} == {
+        "text": "bert",
+        "audio": "hubert",
+    }, "the bundle names no folder of this machine"
     check_border(frozen, bundle, read_manifest(few).calls[2:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
@@ -54,13 +55,28 @@ def make_tokenizer(config: TrainConfig) -> Tokenizer:
     return Tokenizer.from_str(tokenizer_json(encoder.model, local_files_only=encoder.local_files_only))
 
 
+def with_whole_paths(config: TrainConfig) -> TrainConfig:
+    """The same configuration, local models named by their whole path: a run is read from anywhere."""
+    encoders = {
+        stream: encoder.model_copy(update={"model": str(Path(encoder.model).resolve())})
+        if encoder.pretrained and Path(encoder.model).is_dir()
+        else encoder
+        for stream, encoder in config.network.encoders.items()
+    }
+    return config.model_copy(update={"network": config.network.model_copy(update={"encoders": encoders})})
+
+
 def encoders_used(network: CallNetwork, config: TrainConfig) -> dict[str, dict[str, str]]:
-    """Stream → the pretrained model and the fingerprint of the weights it began with."""
+    """Stream → the pretrained model (of a local folder its name) and the fingerprint of the weights it began with."""
     return {
-        stream: {"model": config.network.encoder(stream).model, "fingerprint": str(encoder.fingerprint)}
+        stream: {"model": _name(config.network.encoder(stream).model), "fingerprint": str(encoder.fingerprint)}
         for stream in network.streams
         if config.network.encoder(stream).pretrained and (encoder := network.encoders[stream])
     }
+
+
+def _name(model: str) -> str:
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def _encoders(config: TrainConfig) -> dict[str, nn.Module]:

@@ -26,7 +26,7 @@ from callsift.labels import LabelScheme, load_scheme
 from callsift.network.model import CallNetwork
 from callsift.pipeline import Pipeline, asr_of, check_prepared, make_asr
 from callsift.scoring.scorer import Scorer
-from callsift.training.assemble import encoders_used, make_network, make_tokenizer
+from callsift.training.assemble import encoders_used, make_network, make_tokenizer, with_whole_paths
 from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
 from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
@@ -64,7 +64,7 @@ def train(
     check_prepared(manifest_file.parent, config.front_end.sha256)
     parts = split_calls(manifest, config)
     # The run keeps the scheme itself: a name or a file may mean something else tomorrow.
-    config = config.model_copy(update={"labels": scheme.model_dump(mode="json")})
+    config = with_whole_paths(config.model_copy(update={"labels": scheme.model_dump(mode="json")}))
     with exclusive_lock(folder / ".lock"):
         torch.set_num_threads(config.fit.threads)
         torch.manual_seed(config.fit.seed)
