@@ -12,7 +12,6 @@ from callsift.errors import UsageError
 
 if TYPE_CHECKING:
     from callsift.scoring.scorer import Scorer
-    from callsift.types import Call, Target
 
 CONFIG_HELP = "A YAML file of settings, or a preset: tiny, english, mandarin, multilingual, paper-marketcalls."
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
@@ -92,6 +91,7 @@ def evaluate(
     """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""
     from callsift.cli.show import print_warnings, progress, say
     from callsift.data.manifest import read_manifest
+    from callsift.data.splits import labels_of
     from callsift.evaluation.evaluate import evaluate_calls
     from callsift.files import write_json
     from callsift.pipeline import check_prepared
@@ -100,7 +100,11 @@ def evaluate(
     manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
     manifest.check_labels(scorer.scheme)
     check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
-    calls = [c for c in manifest.calls if _labelled(c, scorer.target) and split in (None, c.split)]
+    calls = [
+        c
+        for c in manifest.calls
+        if any(x is not None for x in labels_of(c, scorer.target)) and split in (None, c.split)
+    ]
     if not calls:
         raise UsageError(f"{data} has no labelled call" + (f" of split '{split}'" if split else ""))
     found = evaluate_calls(scorer, progress(calls, len(calls), "scoring"))
@@ -114,11 +118,6 @@ def evaluate(
         write_json(output, found)
     if found["failed"]:
         raise typer.Exit(1)
-
-
-def _labelled(call: Call, target: Target) -> bool:
-    given = (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
-    return any(label is not None for label in given)
 
 
 def _scorer_of(model: Path, asr: str | None) -> Scorer:

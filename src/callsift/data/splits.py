@@ -8,12 +8,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from callsift.errors import DataError
-from callsift.types import Call, Label
+from callsift.types import Call, Label, Target
 
 
 def label_key(label: Label | None) -> str:
     """A label as a text to count by."""
     return "/".join(label) if isinstance(label, tuple) else str(label)
+
+
+def labels_of(call: Call, target: Target) -> tuple[Label | None, ...]:
+    """The labels that `target` means: the call's own, or its segments'."""
+    return (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
 
 
 def folds(calls: Sequence[Call], count: int, seed: int) -> list[list[int]]:

@@ -10,13 +10,13 @@ import numpy as np
 
 from callsift.config import TrainConfig
 from callsift.data.manifest import Manifest
-from callsift.data.splits import check_groups, hold_out, label_key
+from callsift.data.splits import check_groups, hold_out, label_key, labels_of
 from callsift.errors import DataError, ErrorCode, RecordingError
 from callsift.labels import LabelScheme
 from callsift.pipeline import Pipeline
 from callsift.scoring.evidence import require_stream
 from callsift.training.batches import Example, make_example, stacked
-from callsift.types import Call, CallInputs, Label, Target
+from callsift.types import Call, CallInputs, Target
 
 SPLITS = ("train", "val", "test")
 Progress = Callable[[Iterable[Call], int, str], Iterable[Call]]
@@ -29,11 +29,6 @@ class Prepared:
     parts: Mapping[str, Sequence[Example]]
     asr: str | None
     left_out: Mapping[str, str]
-
-
-def labels_of(call: Call, target: Target) -> tuple[Label | None, ...]:
-    """The labels that `target` means: the call's own, or its segments'."""
-    return (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
 
 
 def count_labels(calls: Sequence[Call], target: Target, scheme: LabelScheme) -> dict[str, int]:
