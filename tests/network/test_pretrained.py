@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from callsift.network.encoders import FrozenEncoder, StreamEncoder
-from callsift.network.encoders.pretrained import PretrainedEncoder, load_pretrained, pretrained_from_config
+from callsift.network.encoders.pretrained import PretrainedEncoder, load_pretrained
 
 TRAINED = ("lora", "top-k", "all")
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
@@ -224,18 +224,6 @@ def test_saved_trainable_parts_reproduce(folders: dict[str, str], name: str, tra
     _, unexpected = again.load_state_dict(load_file(tmp_path / "kept.safetensors"), strict=False)
     assert unexpected == []
     assert torch.equal(loss(again, name), loss(encoder, name))
-
-
-@pytest.mark.parametrize("name", [*AUDIO, *TEXT])
-def test_architecture_without_weights(folders: dict[str, str], name: str) -> None:
-    encoder = load(folders, name, train="all", layers="weighted")
-    torch.manual_seed(3)
-    bare = pretrained_from_config(encoder.config, kind=encoder.kind, train="all", layers="weighted")
-    assert not torch.equal(loss(bare, name), loss(encoder.eval(), name))
-    bare.load_state_dict(encoder.state_dict())
-    assert torch.equal(loss(bare.eval(), name), loss(encoder, name))
-    assert bare.config == encoder.config
-    assert bare.fingerprint == encoder.fingerprint
 
 
 @pytest.mark.parametrize("name", ["hubert", "wavlm", "bert"])

@@ -13,7 +13,7 @@ import torch
 from tests.hugging_face import drop_weight, save_small
 
 from callsift.errors import ConfigError
-from callsift.network.encoders.pretrained import load_pretrained, pretrained_from_config, tokenizer_json
+from callsift.network.encoders.pretrained import load_pretrained, tokenizer_json
 
 
 @pytest.fixture
@@ -46,8 +46,6 @@ def test_models_of_another_kind(bert: str, hubert: str, tmp_path: Path) -> None:
         (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
         with pytest.raises(ConfigError, match=f"is a {model_type} model, which doesn't encode"):
             load_pretrained(str(folder), kind=kind)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="which doesn't encode a waveform"):
-        pretrained_from_config({"model_type": "bert"}, kind="audio")
 
 
 def test_damaged_models(bert: str, tmp_path: Path) -> None:

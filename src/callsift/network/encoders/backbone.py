@@ -109,7 +109,7 @@ class PretrainedEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The backbone's configuration as JSON values: enough to build it again without its weights."""
+        """The backbone's configuration as JSON values, without what differs from machine to machine."""
         backbone: Any = self.backbone
         found: dict[str, Any] = json.loads(backbone.config.to_json_string(use_diff=False))
         return {key: value for key, value in found.items() if key not in ("_name_or_path", "transformers_version")}

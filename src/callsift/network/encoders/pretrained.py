@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from torch import nn
 from callsift.errors import ConfigError
 from callsift.network.encoders.backbone import Kind, Layers, PretrainedEncoder
 
-__all__ = ["PretrainedEncoder", "load_pretrained", "pretrained_from_config", "tokenizer_json"]
+__all__ = ["PretrainedEncoder", "load_pretrained", "tokenizer_json"]
 
 Train = Literal["none", "lora", "top-k", "all"]
 
@@ -81,32 +81,6 @@ def load_pretrained(
             "take a complete checkpoint"
         )
     return _encoder(model, backbone, kind, train, top_k, lora_rank, layers, gradient_checkpointing)
-
-
-def pretrained_from_config(
-    config: Mapping[str, Any],
-    *,
-    kind: Kind,
-    train: Train = "none",
-    top_k: int = 2,
-    lora_rank: int = 8,
-    layers: Layers = "last",
-    dropout: float | None = None,
-    gradient_checkpointing: bool = False,
-) -> PretrainedEncoder:
-    """The architecture of a `PretrainedEncoder.config` with random weights, for `load_state_dict` to fill.
-
-    The other arguments as in `load_pretrained`; the same ones give the same names in the state.
-    """
-    transformers = _transformers()
-    name = str(config.get("model_type"))
-    with _quiet(), _plainly(name, kind, True):
-        made = transformers.AutoConfig.for_model(**config)
-        _prepare(made, dropout if train != "none" else None)
-        _check_kind(name, kind, made, None)
-        backbone = transformers.AutoModel.from_config(made, dtype=torch.float32, trust_remote_code=False)
-    _check_kind(name, kind, made, backbone)
-    return _encoder(name, backbone, kind, train, top_k, lora_rank, layers, gradient_checkpointing)
 
 
 def tokenizer_json(model: str, *, local_files_only: bool = True) -> str:
