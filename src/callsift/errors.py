@@ -52,6 +52,18 @@ class WarningCode(StrEnum):
     TEXT_CUT = "text_cut"
     OTHER_ASR = "other_asr"
     UNKNOWN_KEY = "unknown_key"
+    IDENTICAL_CHANNELS = "identical_channels"
+    DEAD_CHANNEL = "dead_channel"
+    CROSSTALK = "crosstalk"
+    DC_OFFSET = "dc_offset"
+    CLIPPING = "clipping"
+    SWAPPED_ROLES = "swapped_roles"
+    UNCERTAIN_ROLES = "uncertain_roles"
+    DIARIZED = "diarized"
+    TONES = "tones"
+    TEXT_WITHOUT_SPEECH = "text_without_speech"
+    REPEATED_TEXT = "repeated_text"
+    REDACTED = "redacted"
 
 
 class CallsiftError(Exception):

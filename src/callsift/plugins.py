@@ -1,20 +1,23 @@
 """Every plug point on one screen: the protocols, and the tables that turn a name into a part.
 
-A config says `asr: {name: pocketsphinx, options: {...}}`. The name is looked up in the built-in table, then
+A part is asked for by a specification, `NAME` or `NAME,key=value`. The name is looked up in the built-in table, then
 among the installed entry points of `callsift.<kind>`, then read as `package.module:attribute`. A part is
 imported only when it is chosen.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+import yaml
+
 from callsift.errors import ConfigError
-from callsift.types import BoolArray, FloatArray, IntArray, Span
+from callsift.types import BoolArray, FloatArray, IntArray, Signal, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,44 @@ class AsrText:
 
 
 class AsrEngine(Protocol):
-    """Speech recognition of one channel."""
+    """Speech recognition of one channel. Made with the options of its specification as keyword arguments."""
 
     name: str
+    """As in the table below."""
+    model: str
+    """Which model does the work, in short; '' where there is only one."""
     languages: tuple[str, ...]
+    """Two-letter codes; empty: whatever the model knows."""
 
     def transcribe(
-        self, samples: FloatArray, rate_hz: int, spans: Sequence[Span], language: str | None
+        self, samples: Signal, rate_hz: int, spans: Sequence[Span], language: str | None
     ) -> tuple[AsrText, ...]:
-        """Text of every span of speech in `samples` (T,); one entry per span, text empty where none is heard."""
+        """Text of every span of speech in `samples` (T,); one entry per span, text empty where none is heard.
+
+        Raises:
+            RecordingError: `asr_failed`, `timeout`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who speaks when in one channel: per speaker, in order of first speech, the spans (in order, disjoint).
+
+    `confidence` in [0, 1]: how far the speakers' voices lie apart.
+    """
+
+    speakers: tuple[tuple[Span, ...], ...]
+    confidence: float
+
+
+class Diarizer(Protocol):
+    """Tells speakers of one channel apart. Made with the options of its specification as keyword arguments."""
+
+    name: str
+
+    def diarize(self, samples: Signal, rate_hz: int, speech: Sequence[Span]) -> Diarization:
+        """Speakers of the speech in `samples` (T,): one, where no second voice is heard."""
         ...
 
 
@@ -60,8 +92,42 @@ class Runtime(Protocol):
 
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "asr": {"pocketsphinx": "callsift.asr.pocketsphinx:PocketsphinxEngine"},
+    "asr": {
+        "pocketsphinx": "callsift.asr.pocketsphinx:PocketsphinxEngine",
+        "sherpa-onnx": "callsift.asr.sherpa_onnx:SherpaOnnxEngine",
+        "faster-whisper": "callsift.asr.faster_whisper:FasterWhisperEngine",
+        "http": "callsift.asr.http:HttpEngine",
+        "iflytek": "callsift.asr.iflytek:IflytekEngine",
+    },
+    "diarizer": {
+        "clustering": "callsift.speech.diarize:ClusteringDiarizer",
+        "sherpa-onnx": "callsift.speech.sherpa_diarizer:SherpaDiarizer",
+    },
 }
+
+
+def make(kind: str, specification: str) -> Any:
+    """The part that a specification names, made with its options: `NAME` or `NAME,key=value,key=value`.
+
+    Values are read as YAML scalars: `threads=2` is a number, `model=models/sense-voice` a text.
+
+    Raises:
+        ConfigError: nothing goes by that name, or an option that it does not have or can't use.
+    """
+    name, *pairs = specification.split(",")
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ConfigError(f"{kind} '{specification}': '{pair}' is not key=value. Write {name},key=value,key=value.")
+        options[key.strip()] = yaml.safe_load(value)
+    part = load(kind, name.strip())
+    try:
+        inspect.signature(part).bind(**options)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(part).parameters) or "none"
+        raise ConfigError(f"{kind} '{name}': {error}. Its options: {known}.") from error
+    return part(**options)
 
 
 def load(kind: str, name: str) -> Any:

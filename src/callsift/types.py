@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +39,69 @@ class Note:
     message: str
 
 
+class Signal(Protocol):
+    """One channel (T,) float32, in memory or on disk. A one-dimensional array is one."""
+
+    @property
+    def size(self) -> int:
+        """T, the number of samples."""
+        ...
+
+    def __getitem__(self, key: slice, /) -> FloatArray:
+        """A stretch of samples, read when asked for."""
+        ...
+
+
+class Samples(Protocol):
+    """All channels (C, T) float32, in memory or on disk. A two-dimensional array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, T)."""
+        ...
+
+    def __getitem__(self, key: tuple[int | slice, slice], /) -> FloatArray:
+        """`[channel, start:stop]` → (samples,); `[:, start:stop]` → (C, samples)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """One channel of some samples, as a Signal."""
+
+    samples: Samples
+    number: int
+
+    @property
+    def size(self) -> int:
+        return int(self.samples.shape[1])
+
+    def __getitem__(self, key: slice, /) -> FloatArray:
+        return self.samples[self.number, key]
+
+
 @dataclass(frozen=True, slots=True)
 class Waveform:
-    """Decoded audio. `samples`: (C, samples) float32, finite, full scale = 1; `rate_hz`: its own rate."""
+    """Decoded audio. `samples`: (C, T) float32, finite, full scale = 1; `rate_hz`: its own rate.
 
-    samples: FloatArray
+    The samples of a long recording lie on disk: read them in stretches (`channel(c)[start:stop]`), never all at once.
+    """
+
+    samples: Samples
     rate_hz: int
+
+    def channel(self, number: int) -> Signal:
+        """One channel, to be read in stretches."""
+        return _Channel(self.samples, number)
+
+    @property
+    def length(self) -> int:
+        """Samples per channel."""
+        return int(self.samples.shape[1])
 
     @property
     def duration_s(self) -> float:
-        return float(self.samples.shape[1] / self.rate_hz)
+        return self.length / self.rate_hz
 
     @property
     def channels(self) -> int:
@@ -130,6 +183,8 @@ class Call:
 
     call_id: str
     audio: Path | None = None
+    rate_hz: int | None = None
+    """Sampling rate of a headerless recording (.ulaw, .alaw, .vox, .sln); None where the file says it."""
     channels: Mapping[int, Role] | None = None
     language: str | None = None
     group: str | None = None

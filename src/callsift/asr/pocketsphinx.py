@@ -42,6 +42,7 @@ class PocketsphinxEngine:
     """English speech → lower-case words without punctuation. One instance serves one thread."""
 
     name = "pocketsphinx"
+    model = ""
     languages: tuple[str, ...] = ("en",)
 
     def __init__(self) -> None:

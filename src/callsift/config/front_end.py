@@ -69,6 +69,8 @@ class FrontEnd(Settings):
     """Longest segment."""
     max_segment_tokens: int = Field(180, ge=8)
     """Longest segment of a transcript without times."""
+    diarizer: Literal["none", "clustering"] = "clustering"
+    """How two speakers on one channel are told apart, where no other diarizer is asked for."""
     silence: Literal["keep", "shorten", "remove"] = "keep"
     """Whether pauses reach the encoder as they are, cut to half a second, or not at all."""
     encoder_rate_hz: Literal[16000, 8000] = 8000
@@ -87,6 +89,10 @@ class FrontEnd(Settings):
     """How turns are written, by language; the first entry serves all others."""
     normalise_text: bool = True
     """Unicode NFKC, one kind of quotes, single spaces, lower case."""
+    chinese: Literal["keep", "simplified"] = "keep"
+    """Whether traditional characters are written as simplified ones."""
+    redact: bool = False
+    """Phone, card and identity numbers, e-mail addresses and spoken digits are taken out of the text."""
     max_tokens: int = Field(256, ge=8)
     """Tokens kept of a segment; the rest is cut, with a warning."""
     tokens: HashedTokens | None = HashedTokens()

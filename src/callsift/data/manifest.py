@@ -18,9 +18,10 @@ from callsift.labels import LabelScheme
 from callsift.types import ROLES, Call, Label, Note, RaterLabel, Role, Segment, StreamRef, Turn
 
 SCHEMA_VERSION = 1
+MIN_RATE_HZ, MAX_RATE_HZ = 2000, 384000
 
 _CALL_KEYS = {
-    "schema_version", "call_id", "audio", "channels", "language", "group", "split", "label", "labels",
+    "schema_version", "call_id", "audio", "rate_hz", "channels", "language", "group", "split", "label", "labels",
     "transcript", "turns", "segments",
 }  # fmt: skip
 
@@ -108,6 +109,7 @@ class _Row:
         call = Call(
             call_id=call_id,
             audio=self.file(row, "audio"),
+            rate_hz=self.rate_hz(row.get("rate_hz")),
             channels=self.channels(row.get("channels")),
             language=self.text(row, "language"),
             group=self.text(row, "group"),
@@ -178,6 +180,13 @@ class _Row:
                 return role
         raise self.wrong(f"role {value!r} is not one of {', '.join(ROLES)}")
 
+    def rate_hz(self, value: Any) -> int | None:
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not MIN_RATE_HZ <= value <= MAX_RATE_HZ:
+            raise self.wrong(f"rate_hz must be a whole number from {MIN_RATE_HZ} to {MAX_RATE_HZ}, not {value!r}")
+        return value
+
     def channels(self, value: Any) -> Mapping[int, Role] | None:
         if value is None:
             return None
@@ -235,6 +244,7 @@ def call_row(call: Call, base: Path) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "call_id": call.call_id,
         "audio": _relative(call.audio, base),
+        "rate_hz": call.rate_hz,
         "channels": None if call.channels is None else {str(c): role for c, role in call.channels.items()},
         "language": call.language,
         "group": call.group,

@@ -16,7 +16,7 @@ from callsift.config import FrontEnd
 from callsift.pipeline.prepare import NO_ASR, Preparer
 from callsift.pipeline.prepared_set import asr_of, check_prepared, write_prepared
 from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
-from callsift.plugins import AsrEngine, load
+from callsift.plugins import AsrEngine, make
 from callsift.text.tokens import TextTokens, load_tokenizer
 from callsift.types import Call, CallInputs, Note, PreparedCall
 
@@ -77,5 +77,5 @@ def make_asr(name: str | None) -> AsrEngine | None:
     """The engine called `name`; None is the built-in fallback, 'none' no engine."""
     if name == NO_ASR:
         return None
-    engine: AsrEngine = load("asr", name or DEFAULT_ASR)()
+    engine: AsrEngine = make("asr", name or DEFAULT_ASR)
     return engine
