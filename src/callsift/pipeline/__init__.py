@@ -15,12 +15,14 @@ from tokenizers import Tokenizer
 from callsift.config import FrontEnd
 from callsift.pipeline.prepare import NO_ASR, Preparer
 from callsift.pipeline.prepared_set import asr_of, check_prepared, write_prepared
+from callsift.pipeline.recognise import engine_name
 from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
-from callsift.plugins import AsrEngine, make
+from callsift.plugins import AsrEngine, Diarizer, make
 from callsift.text.tokens import TextTokens, load_tokenizer
 from callsift.types import Call, CallInputs, Note, PreparedCall
 
 DEFAULT_ASR = "pocketsphinx"
+NO_DIARIZER = "none"
 
 __all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_seconds", "write_prepared"]
 
@@ -28,23 +30,33 @@ __all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_secon
 class Pipeline:
     """Prepares calls with one FrontEnd and one tokenizer."""
 
-    def __init__(self, front_end: FrontEnd, tokenizer: Tokenizer, asr: AsrEngine | None) -> None:
-        """`asr` None: calls without transcript are taken by their audio alone."""
+    def __init__(
+        self, front_end: FrontEnd, tokenizer: Tokenizer, asr: AsrEngine | None, diarizer: Diarizer | None = None
+    ) -> None:
+        """`asr` None: calls without transcript are taken by their audio alone. `diarizer` None: the front end's."""
         self.front_end = front_end
         self.tokenizer = tokenizer
-        self.asr_name = NO_ASR if asr is None else asr.name
+        self.asr_name = NO_ASR if asr is None else engine_name(asr)
+        if diarizer is None and front_end.diarizer != NO_DIARIZER:
+            diarizer = make("diarizer", front_end.diarizer)
+        self.diarizer_name = NO_DIARIZER if diarizer is None else diarizer.name
         tokens = TextTokens(tokenizer, front_end.tokens, front_end.max_tokens)
-        self._preparer = Preparer(front_end, asr, tokens.count)
+        self._preparer = Preparer(front_end, asr, diarizer, tokens.count)
         self._streams = StreamMaker(front_end, tokens)
 
     @classmethod
-    def from_files(cls, front_end: FrontEnd, tokenizer: Path, asr: str | None = None) -> Pipeline:
-        """A pipeline with the tokenizer of a file and an engine by name (None: the built-in one; 'none': none).
+    def from_files(
+        cls, front_end: FrontEnd, tokenizer: Path, asr: str | None = None, diarizer: str | None = None
+    ) -> Pipeline:
+        """A pipeline with the tokenizer of a file and parts by specification (see `callsift.plugins.make`).
+
+        `asr`: None the built-in one, 'none' none. `diarizer`: None the front end's.
 
         Raises:
-            ConfigError: an engine that is not known.
+            ConfigError: a part that is not known, or can't be made with these options.
         """
-        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr))
+        other = None if diarizer is None else make("diarizer", diarizer)
+        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr), other)
 
     def prepare(self, call: Call) -> PreparedCall:
         """Decode, transcribe where there is no transcript, and cut into segments.
@@ -74,7 +86,7 @@ class Pipeline:
 
 
 def make_asr(name: str | None) -> AsrEngine | None:
-    """The engine called `name`; None is the built-in fallback, 'none' no engine."""
+    """The engine of a specification; None is the built-in fallback, 'none' no engine."""
     if name == NO_ASR:
         return None
     engine: AsrEngine = make("asr", name or DEFAULT_ASR)

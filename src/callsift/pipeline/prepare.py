@@ -1,4 +1,4 @@
-"""Call → PreparedCall: decode, find who speaks when, transcribe, cut."""
+"""Call → PreparedCall: decode, hear who speaks when, transcribe, settle who is who, cut."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from callsift.asr.transcripts import find_transcript, read_transcript
-from callsift.audio.channels import assign_roles
 from callsift.audio.decode import decode
 from callsift.config import FrontEnd
 from callsift.errors import ErrorCode, RecordingError, WarningCode
-from callsift.plugins import AsrEngine
+from callsift.pipeline.listening import Hearing, Side, listen
+from callsift.pipeline.recognise import recognise
+from callsift.pipeline.roles import settle_by_transcript, settle_roles
+from callsift.plugins import AsrEngine, Diarizer
 from callsift.speech.cutting import cut_segments
 from callsift.speech.rounds import pack_untimed
-from callsift.speech.spans import joined
+from callsift.speech.spans import joined, total_s, within
 from callsift.speech.turns import spread_text, turns_from_speech
-from callsift.speech.vad import detect_speech
-from callsift.text.normalise import guess_language, short_language
+from callsift.text.normalise import guess_language
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Span, Turn
 
 NO_ASR = "none"
@@ -27,68 +28,77 @@ Speech = tuple[tuple[Span, ...], ...]
 class Preparer:
     """The first half of the front end."""
 
-    def __init__(self, front_end: FrontEnd, asr: AsrEngine | None, count_tokens: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        asr: AsrEngine | None,
+        diarizer: Diarizer | None,
+        count_tokens: Callable[[str], int],
+    ) -> None:
         self.front_end = front_end
         self.asr = asr
+        self.diarizer = diarizer
         self.count_tokens = count_tokens
 
     def prepare(self, call: Call) -> PreparedCall:
         """See `callsift.pipeline.Pipeline.prepare`."""
         turns = _given_turns(call)
+        has_text = _has_text(call, turns)
         notes: list[Note] = []
-        recording = _recording(call, has_text=_has_text(call, turns), notes=notes)
+        recording = _recording(call, has_text=has_text, notes=notes)
         if recording is None:
             return self._by_text(call, turns, notes)
-        waveform = recording.waveform
-        channels = assign_roles(waveform, call.channels)
-        speech: Speech = tuple(detect_speech(channel, waveform.rate_hz) for channel in waveform.samples)
-        if not any(speech):
-            speech = _speech_of(turns, channels, waveform.channels)
-        own_audio = any(segment.audio for segment in call.segments)
-        if not any(speech) and not own_audio and not _has_text(call, turns):
-            raise RecordingError(
-                ErrorCode.NO_SPEECH,
-                f"{recording.path.name}: no speech found in {waveform.duration_s:.1f} s. "
-                "Listen to it; if there is speech, give a transcript beside it.",
-            )
-        if turns and not any(speech):
-            notes.append(Note(WarningCode.NO_AUDIO, "no speech found in the recording: scored by its transcript alone"))
-            return self._by_text(call, turns, [*recording.notes, *notes])
+        hearing = listen(recording.waveform, call.channels, self.diarizer if _voices_unknown(call, turns) else None)
+        turns = hearing.on_channels(turns)
+        if not any(side.speech for side in hearing.sides):
+            hearing = _as_transcribed(hearing, turns)
+        if not any(side.speech for side in hearing.sides):
+            if turns:
+                message = "no speech found in the recording: scored by its transcript alone"
+                return self._by_text(call, turns, [*recording.notes, *notes, Note(WarningCode.NO_AUDIO, message)])
+            if not has_text and not any(segment.audio for segment in call.segments):
+                raise _no_speech(recording)
         language = call.language or guess_language(_all_text(call, turns))
         asr = None
-        if not _has_text(call, turns) and not any(segment.turns for segment in call.segments):
-            turns, asr = self._listen(recording, speech, channels, language, notes)
+        if not has_text and not any(segment.turns for segment in call.segments):
+            hearing, turns, asr, found = self._recognised(hearing, language)
             language = language or guess_language(" ".join(turn.text for turn in turns))
-        elif turns and not all(turn.timed for turn in turns):
-            turns = spread_text(turns, speech, channels)
-            notes.append(
-                Note(
-                    WarningCode.APPROXIMATE_TIMES,
-                    "the transcript has no times; its lines were laid over the speech in proportion",
-                )
-            )
-        turns = _in_order(_with_roles(turns, channels))
+        else:
+            hearing, turns, found = _given_text(hearing, turns)
+        notes += found
+        turns = _in_order(turns)
         segments = _given_segments(call, turns)
         if not segments:
             segments, cutting = cut_segments(
-                turns or turns_from_speech(speech, channels),
-                speech,
+                turns or turns_from_speech(hearing.speech, hearing.channels),
+                hearing.speech,
                 segmenting=self.front_end.segmenting,
                 max_segment_s=self.front_end.max_segment_s,
-                duration_s=waveform.duration_s,
+                duration_s=hearing.waveform.duration_s,
             )
             notes += cutting
         return PreparedCall(
             call=call,
             segments=segments,
-            waveform=waveform,
+            waveform=hearing.waveform,
             audio_sha256=recording.sha256,
             language=language,
-            speech=speech,
-            channels=channels,
+            speech=hearing.speech,
+            channels=hearing.channels,
             asr=asr,
-            notes=(*recording.notes, *notes),
+            notes=(*recording.notes, *hearing.notes, *notes),
         )
+
+    def _recognised(
+        self, hearing: Hearing, language: str | None
+    ) -> tuple[Hearing, tuple[Turn, ...], str | None, list[Note]]:
+        """A call without text: its turns with what the engine hears, and who is who by that."""
+        sides = hearing.sides
+        silent = turns_from_speech([side.speech for side in sides], {at: side.role for at, side in enumerate(sides)})
+        heard, asr, notes = recognise(self.asr, hearing, silent, language)
+        dropped: tuple[Note, ...] = ()  # TODO guard
+        hearing, about_roles = settle_roles(hearing, heard)
+        return hearing, _by_sides(hearing, heard), asr, [*notes, *dropped, *about_roles]
 
     def _by_text(self, call: Call, turns: tuple[Turn, ...], notes: list[Note]) -> PreparedCall:
         """A call without a usable recording: its transcript alone, or segments with recordings of their own."""
@@ -123,54 +133,56 @@ class Preparer:
             notes=tuple(notes),
         )
 
-    def _listen(
-        self,
-        recording: Recording,
-        speech: Speech,
-        channels: Mapping[int, Role],
-        language: str | None,
-        notes: list[Note],
-    ) -> tuple[tuple[Turn, ...], str | None]:
-        """Turns with the text that the engine hears, and the engine's name; without text if there is none."""
-        turns = turns_from_speech(speech, channels)
-        if self.asr is None:
-            notes.append(
-                Note(WarningCode.NO_TRANSCRIPT, "no transcript and no speech recognition: scored by audio alone")
-            )
-            return turns, None
-        short = None if language is None else short_language(language)
-        if short is not None and short not in self.asr.languages:
-            notes.append(
-                Note(
-                    WarningCode.NO_TRANSCRIPT,
-                    f"{self.asr.name} does not know '{language}': scored by audio alone. "
-                    "Put a transcript beside the recording (.json, .srt, .vtt).",
-                )
-            )
-            return turns, None
-        heard = self._transcribe(recording, turns, language)
-        notes += _about_engine(self.asr, language)
-        return heard, self.asr.name
 
-    def _transcribe(self, recording: Recording, turns: tuple[Turn, ...], language: str | None) -> tuple[Turn, ...]:
-        assert self.asr is not None
-        waveform = recording.waveform
-        written: dict[int, str] = {}
-        for channel in range(waveform.channels):
-            mine = [at for at, turn in enumerate(turns) if turn.channel == channel]
-            spans = [Span(turns[at].start_s or 0.0, turns[at].end_s or 0.0) for at in mine]
-            try:
-                found = self.asr.transcribe(waveform.samples[channel], waveform.rate_hz, spans, language)
-            except RecordingError:
-                raise
-            except Exception as error:
-                raise RecordingError(
-                    ErrorCode.ASR_FAILED,
-                    f"{recording.path.name}: {self.asr.name} failed: {error}. "
-                    "Give a transcript beside the recording, or score with --asr none.",
-                ) from error
-            written |= {at: text.text for at, text in zip(mine, found, strict=True)}
-        return tuple(replace(turn, text=written.get(at, "")) for at, turn in enumerate(turns))
+def _no_speech(recording: Recording) -> RecordingError:
+    message = (
+        f"{recording.path.name}: no speech found in {recording.waveform.duration_s:.1f} s. "
+        "Listen to it; if there is speech, give a transcript beside it."
+    )
+    return RecordingError(ErrorCode.NO_SPEECH, message)
+
+
+def _voices_unknown(call: Call, turns: Sequence[Turn]) -> bool:
+    """Whether nobody has said yet who speaks when."""
+    given = [*turns, *(turn for segment in call.segments for turn in segment.turns)]
+    return not call.segments and not any(turn.timed and turn.role != "unknown" for turn in given)
+
+
+def _as_transcribed(hearing: Hearing, turns: Sequence[Turn]) -> Hearing:
+    """A hearing in which nothing was heard, with the times of a transcript for speech."""
+    spans = _speech_of(turns, hearing.channels, hearing.waveform.channels)
+    sides = tuple(Side(channel, role, spans[channel]) for channel, role in hearing.channels.items())
+    return replace(hearing, sides=sides)
+
+
+def _given_text(hearing: Hearing, turns: tuple[Turn, ...]) -> tuple[Hearing, tuple[Turn, ...], list[Note]]:
+    """A transcript laid over what was heard: its times, or else approximate ones, and the roles on both."""
+    if turns and not all(turn.timed for turn in turns):
+        message = "the transcript has no times; its lines were laid over the speech in proportion"
+        spread = spread_text(turns, hearing.speech, hearing.channels)
+        return hearing, _with_roles(spread, hearing.channels), [Note(WarningCode.APPROXIMATE_TIMES, message)]
+    notes: list[Note] = []  # TODO guard
+    if hearing.diarized is not None:
+        hearing, about_roles = settle_roles(hearing, _on_sides(hearing, turns))
+        return hearing, _by_sides(hearing, _on_sides(hearing, turns)), [*notes, *about_roles]
+    hearing, about_roles = settle_by_transcript(hearing, turns)
+    return hearing, _with_roles(turns, hearing.channels), [*notes, *about_roles]
+
+
+def _on_sides(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Timed turns whose `channel` numbers the side that speaks most in them."""
+
+    def side_of(turn: Turn) -> int:
+        heard_s = [total_s(within(side.speech, turn.start_s or 0.0, turn.end_s or 0.0)) for side in hearing.sides]
+        return heard_s.index(max(heard_s))
+
+    return tuple(replace(turn, channel=side_of(turn)) for turn in turns)
+
+
+def _by_sides(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Turns whose `channel` numbers a side → with that side's role and channel."""
+    sides = [hearing.sides[turn.channel or 0] for turn in turns]
+    return tuple(replace(turn, role=side.role, channel=side.channel) for turn, side in zip(turns, sides, strict=True))
 
 
 def _given_turns(call: Call) -> tuple[Turn, ...]:
@@ -252,17 +264,3 @@ def _given_segments(call: Call, turns: Sequence[Turn]) -> tuple[Segment, ...]:
 
 def _overlap_s(turn: Turn, segment: Segment) -> float:
     return min(turn.end_s or 0.0, segment.end_s or 0.0) - max(turn.start_s or 0.0, segment.start_s or 0.0)
-
-
-def _about_engine(asr: AsrEngine, language: str | None) -> list[Note]:
-    if asr.name != "pocketsphinx":
-        return []
-    assumed = "" if language else " Its language was taken to be English."
-    return [
-        Note(
-            WarningCode.FALLBACK_ASR,
-            "text by pocketsphinx, the built-in fallback, which errs often on telephone speech. For real use, "
-            "transcribe with a better engine such as sherpa-onnx or faster-whisper and put its transcript "
-            f"beside the recording (.json, .srt, .vtt).{assumed}",
-        )
-    ]

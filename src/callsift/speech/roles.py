@@ -41,7 +41,7 @@ _UNIT = re.compile(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+(?:['’]\w+)?")
 
 @dataclass(frozen=True, slots=True)
 class RoleGuess:
-    """Which speaker is the agent, how sure that is (0.5 to 1), and the phrases that say so."""
+    """Which speaker is the agent, how sure that is (0.5 to 1), and what this speaker said that agents say."""
 
     agent: int
     confidence: float
@@ -75,13 +75,14 @@ def guess_agent(said: Sequence[tuple[int, Turn]]) -> RoleGuess | None:
         for weight, cue in _cues():
             found = [match.group(0).strip() for match in cue.finditer(own)][:MOST_OF_ONE_CUE]
             scores[speaker] += weight * len(found)
-            reasons += [(abs(weight), speaker, phrase) for phrase in found[:1]]
+            reasons += [(weight, speaker, phrase) for phrase in found[:1] if weight > 0]
     for speaker, bonus in _by_talking(spoken).items():
         scores[speaker] += bonus
     best, second = sorted(speakers, key=lambda speaker: -scores[speaker])[:2]
     odds = min(SURENESS * (scores[best] - scores[second]), MOST_LOG_ODDS)
-    strongest = sorted(reasons, key=lambda reason: -reason[0])[:3]
-    return RoleGuess(best, 1 / (1 + exp(-odds)), tuple(f'"{phrase}"' for _, _, phrase in strongest))
+    own_reasons = [(weight, phrase) for weight, speaker, phrase in reasons if speaker == best]
+    strongest = sorted(own_reasons, key=lambda reason: -reason[0])[:2]
+    return RoleGuess(best, 1 / (1 + exp(-odds)), tuple(f'"{phrase}"' for _, phrase in strongest))
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,116 @@
+"""Recording → who is heard when: channels mended, speech found in each, and two voices on one channel told apart.
+
+A *side* is one speaker as far as the recording tells: a channel, or one of the voices on a channel. The rest of the
+front end works with sides; only audio itself is read by channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from callsift.audio.channels import assign_roles
+from callsift.audio.health import Health, examine, mended, notes_on
+from callsift.errors import WarningCode
+from callsift.plugins import Diarizer
+from callsift.speech.crosstalk import without_leak
+from callsift.speech.spans import total_s
+from callsift.speech.vad import detect_speech
+from callsift.types import Note, Role, Span, Turn, Waveform
+
+LEAST_TONES_S = 2.0
+"""Ringing or music shorter than this is not worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One speaker: the channel it is heard on, its role as far as known, when it speaks."""
+
+    channel: int
+    role: Role
+    speech: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A recording as heard. `kept`: which channels of the file the waveform still has, in order.
+
+    `diarized`: how far apart the two voices of one channel lie, in [0, 1]; None where channels are the sides.
+    `roles_given`: somebody said who is on which channel.
+    """
+
+    waveform: Waveform
+    kept: tuple[int, ...]
+    sides: tuple[Side, ...]
+    roles_given: bool
+    diarized: float | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def speech(self) -> tuple[tuple[Span, ...], ...]:
+        """Per channel of the waveform, its speech."""
+        found: list[tuple[Span, ...]] = []
+        for channel in range(self.waveform.channels):
+            spans = [span for side in self.sides if side.channel == channel for span in side.speech]
+            found.append(tuple(sorted(spans, key=lambda span: span.start_s)))
+        return tuple(found)
+
+    @property
+    def channels(self) -> Mapping[int, Role]:
+        """The role on every channel of the waveform; `unknown` on one that several voices share."""
+        shared = len(self.sides) > self.waveform.channels
+        return {side.channel: "unknown" if shared else side.role for side in self.sides}
+
+    def on_channels(self, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        """Turns of a transcript, which number the file's channels, as turns of the waveform's."""
+        place = {number: at for at, number in enumerate(self.kept)}
+        return tuple(
+            turn if turn.channel is None else replace(turn, channel=place.get(turn.channel)) for turn in turns
+        )
+
+
+def listen(waveform: Waveform, given: Mapping[int, Role] | None, diarizer: Diarizer | None) -> Hearing:
+    """Hear a recording.
+
+    `given`: roles by channel of the file, where known. `diarizer`: tells voices on a single channel apart; None: they
+    stay together (or a transcript says who speaks when).
+
+    Raises:
+        RecordingError: `missing_stream`, a role is given for a channel that the recording lacks.
+    """
+    file_roles = assign_roles(waveform, given)
+    health = examine(waveform)
+    kept = health.live
+    mend = mended(waveform, health)
+    notes = list(notes_on(health))
+    speech: list[tuple[Span, ...]] = []
+    for at in range(mend.channels):
+        heard = detect_speech(mend.channel(at), mend.rate_hz)  # TODO hear
+        speech.append(_own_speech(heard, health, kept, at))
+    known = not health.identical and (len(kept) == waveform.channels > 1 or bool(given and kept[0] in given))
+    sides = tuple(
+        Side(at, file_roles[number] if known else "unknown", spans)
+        for at, (number, spans) in enumerate(zip(kept, speech, strict=True))
+    )
+    hearing = Hearing(mend, kept, sides, roles_given=bool(given) and known, notes=tuple(notes))
+    if len(sides) == 1 and sides[0].role == "unknown" and sides[0].speech and diarizer is not None:
+        return _told_apart(hearing, diarizer)
+    return hearing
+
+
+def _own_speech(speech: tuple[Span, ...], health: Health, kept: Sequence[int], at: int) -> tuple[Span, ...]:
+    """A channel's speech without what leaked in from the other of two."""
+    leak_db = health.channels[kept[at]].leak_db
+    if leak_db is None or len(kept) != 2:
+        return speech
+    return without_leak(speech, health.levels_db[kept[at]], health.levels_db[kept[1 - at]], leak_db)
+
+
+def _told_apart(hearing: Hearing, diarizer: Diarizer) -> Hearing:
+    """One side → one for each voice on its channel."""
+    side, waveform = hearing.sides[0], hearing.waveform
+    found = diarizer.diarize(waveform.channel(side.channel), waveform.rate_hz, side.speech)
+    if len(found.speakers) < 2:
+        return hearing
+    sides = tuple(Side(side.channel, "unknown", spans) for spans in found.speakers)
+    return replace(hearing, sides=sides, diarized=found.confidence)
