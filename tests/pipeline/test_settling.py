@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from callsift.pipeline.listening import Hearing, Side
-from callsift.pipeline.roles import settle_by_transcript, settle_roles
+from callsift.pipeline.roles import settle_by_transcript, settle_roles, settle_speakers
 from callsift.types import Role, Span, Turn, Waveform
 
 AGENT = "Good morning, this is Anna from Northlight Insurance, am I speaking with Mr. Brown? How can I help you?"
@@ -90,3 +90,18 @@ def test_a_transcript_may_name_the_channels() -> None:
     hearing, notes = settle_by_transcript(HABIT, named)
     assert _roles(hearing) == ["customer", "agent"]
     assert [note.code.value for note in notes] == ["swapped_roles"]
+
+
+def test_anonymous_speakers_of_a_transcript_get_roles_from_what_they_say() -> None:
+    turns = [Turn("unknown", CUSTOMER, speaker="SPEAKER_00"), Turn("unknown", AGENT, speaker="SPEAKER_01")]
+    settled, notes = settle_speakers(turns)
+    assert [turn.role for turn in settled] == ["customer", "agent"]
+    assert notes == ()
+    unsure, notes = settle_speakers([replace(turn, text="hello") for turn in turns])
+    assert [turn.role for turn in unsure] == ["unknown", "unknown"]
+    assert [note.code.value for note in notes] == ["uncertain_roles"]
+
+
+def test_roles_that_a_transcript_names_are_never_guessed() -> None:
+    turns = [Turn("agent", CUSTOMER, speaker="a"), Turn("unknown", AGENT, speaker="b")]
+    assert settle_speakers(turns) == (tuple(turns), ())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from callsift.asr.guards import guard
 from callsift.asr.transcripts import find_transcript, read_transcript
 from callsift.audio.decode import decode
 from callsift.config import FrontEnd
 from callsift.errors import ErrorCode, RecordingError, WarningCode
 from callsift.pipeline.listening import Hearing, Side, listen
 from callsift.pipeline.recognise import recognise
-from callsift.pipeline.roles import settle_by_transcript, settle_roles
+from callsift.pipeline.roles import settle_by_transcript, settle_roles, settle_speakers
 from callsift.plugins import AsrEngine, Diarizer
 from callsift.speech.cutting import cut_segments
 from callsift.speech.rounds import pack_untimed
@@ -21,6 +22,9 @@ from callsift.text.normalise import guess_language
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Span, Turn
 
 NO_ASR = "none"
+
+GIVEN_SLACK_S = 0.5
+"""The times of given transcripts are often this far off."""
 
 Speech = tuple[tuple[Span, ...], ...]
 
@@ -42,9 +46,9 @@ class Preparer:
 
     def prepare(self, call: Call) -> PreparedCall:
         """See `callsift.pipeline.Pipeline.prepare`."""
-        turns = _given_turns(call)
+        turns, about_speakers = settle_speakers(_given_turns(call))
         has_text = _has_text(call, turns)
-        notes: list[Note] = []
+        notes = list(about_speakers)
         recording = _recording(call, has_text=has_text, notes=notes)
         if recording is None:
             return self._by_text(call, turns, notes)
@@ -95,10 +99,10 @@ class Preparer:
         """A call without text: its turns with what the engine hears, and who is who by that."""
         sides = hearing.sides
         silent = turns_from_speech([side.speech for side in sides], {at: side.role for at, side in enumerate(sides)})
-        heard, asr, notes = recognise(self.asr, hearing, silent, language)
-        dropped: tuple[Note, ...] = ()  # TODO guard
+        found = recognise(self.asr, hearing, silent, language)
+        heard, dropped = guard(found.turns, [side.speech for side in sides], found.confidences)
         hearing, about_roles = settle_roles(hearing, heard)
-        return hearing, _by_sides(hearing, heard), asr, [*notes, *dropped, *about_roles]
+        return hearing, _by_sides(hearing, heard), found.engine, [*found.notes, *dropped, *about_roles]
 
     def _by_text(self, call: Call, turns: tuple[Turn, ...], notes: list[Note]) -> PreparedCall:
         """A call without a usable recording: its transcript alone, or segments with recordings of their own."""
@@ -145,7 +149,7 @@ def _no_speech(recording: Recording) -> RecordingError:
 def _voices_unknown(call: Call, turns: Sequence[Turn]) -> bool:
     """Whether nobody has said yet who speaks when."""
     given = [*turns, *(turn for segment in call.segments for turn in segment.turns)]
-    return not call.segments and not any(turn.timed and turn.role != "unknown" for turn in given)
+    return not call.segments and not any(turn.timed and (turn.role != "unknown" or turn.speaker) for turn in given)
 
 
 def _as_transcribed(hearing: Hearing, turns: Sequence[Turn]) -> Hearing:
@@ -161,12 +165,20 @@ def _given_text(hearing: Hearing, turns: tuple[Turn, ...]) -> tuple[Hearing, tup
         message = "the transcript has no times; its lines were laid over the speech in proportion"
         spread = spread_text(turns, hearing.speech, hearing.channels)
         return hearing, _with_roles(spread, hearing.channels), [Note(WarningCode.APPROXIMATE_TIMES, message)]
-    notes: list[Note] = []  # TODO guard
+    turns, notes = guard(turns, _widened(hearing.speech))
     if hearing.diarized is not None:
         hearing, about_roles = settle_roles(hearing, _on_sides(hearing, turns))
         return hearing, _by_sides(hearing, _on_sides(hearing, turns)), [*notes, *about_roles]
     hearing, about_roles = settle_by_transcript(hearing, turns)
     return hearing, _with_roles(turns, hearing.channels), [*notes, *about_roles]
+
+
+def _widened(speech: Speech) -> Speech:
+    """Speech with `GIVEN_SLACK_S` on both sides, to compare a transcript's times with."""
+    return tuple(
+        joined(Span(max(0.0, span.start_s - GIVEN_SLACK_S), span.end_s + GIVEN_SLACK_S) for span in spans)
+        for spans in speech
+    )
 
 
 def _on_sides(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Turn, ...]:
@@ -212,7 +224,7 @@ def _recording(call: Call, *, has_text: bool, notes: list[Note]) -> Recording | 
             raise RecordingError(ErrorCode.MISSING_FILE, f"call '{call.call_id}' has neither audio nor text")
         return None
     try:
-        return decode(call.audio)
+        return decode(call.audio, call.rate_hz)
     except RecordingError as error:
         if not has_text:
             raise

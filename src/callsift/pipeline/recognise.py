@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from callsift.errors import ErrorCode, RecordingError, WarningCode
 from callsift.pipeline.listening import Hearing
-from callsift.plugins import AsrEngine
+from callsift.plugins import AsrEngine, AsrText
 from callsift.text.normalise import short_language
 from callsift.types import Note, Span, Turn
 
 
-def recognise(
-    asr: AsrEngine | None, hearing: Hearing, turns: Sequence[Turn], language: str | None
-) -> tuple[tuple[Turn, ...], str | None, tuple[Note, ...]]:
-    """Turns, whose `channel` numbers the side that speaks, with their text; the engine's name; what to know about it.
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Turns with what was heard in them, the engine's confidence in each, its name, and what to know about it.
 
-    Without an engine, or with one that does not know the language, the turns come back as they are, the name is None.
+    Where no engine could be used, the turns are as they were and `engine` is None.
+    """
+
+    turns: tuple[Turn, ...]
+    confidences: tuple[float | None, ...]
+    engine: str | None
+    notes: tuple[Note, ...]
+
+
+def recognise(asr: AsrEngine | None, hearing: Hearing, turns: Sequence[Turn], language: str | None) -> Recognised:
+    """Have an engine hear all turns, whose `channel` numbers the side that speaks.
 
     Raises:
         RecordingError: `asr_failed` or `timeout`.
     """
     if asr is None:
-        message = "no transcript and no speech recognition: scored by audio alone"
-        return tuple(turns), None, (Note(WarningCode.NO_TRANSCRIPT, message),)
+        return _unheard(turns, "no transcript and no speech recognition: scored by audio alone")
     if language is not None and asr.languages and short_language(language) not in asr.languages:
-        message = (
+        return _unheard(
+            turns,
             f"{asr.name} does not know '{language}': scored by audio alone. Put a transcript beside the recording, "
-            "or use an engine that does (callsift models list)."
+            "or use an engine that does (callsift models list).",
         )
-        return tuple(turns), None, (Note(WarningCode.NO_TRANSCRIPT, message),)
-    written: dict[int, str] = {}
-    for number in range(len(hearing.sides)):
+    texts: dict[int, AsrText] = {}
+    for number, side in enumerate(hearing.sides):
         mine = [at for at, turn in enumerate(turns) if turn.channel == number]
         spans = [Span(turns[at].start_s or 0.0, turns[at].end_s or 0.0) for at in mine]
         if spans:
-            written |= dict(
-                zip(mine, _texts(asr, hearing, hearing.sides[number].channel, spans, language), strict=True)
-            )
-    heard = tuple(replace(turn, text=written.get(at, "")) for at, turn in enumerate(turns))
-    return heard, engine_name(asr), _about(asr, language)
+            texts |= dict(zip(mine, _texts(asr, hearing, side.channel, spans, language), strict=True))
+    heard = tuple(replace(turn, text=texts[at].text) if at in texts else turn for at, turn in enumerate(turns))
+    confidences = tuple(texts[at].confidence if at in texts else None for at in range(len(turns)))
+    return Recognised(heard, confidences, engine_name(asr), _about(asr, language))
+
+
+def _unheard(turns: Sequence[Turn], why: str) -> Recognised:
+    return Recognised(tuple(turns), (None,) * len(turns), None, (Note(WarningCode.NO_TRANSCRIPT, why),))
 
 
 def engine_name(asr: AsrEngine) -> str:
@@ -48,10 +59,12 @@ def engine_name(asr: AsrEngine) -> str:
     return f"{asr.name}/{asr.model}" if asr.model else asr.name
 
 
-def _texts(asr: AsrEngine, hearing: Hearing, channel: int, spans: Sequence[Span], language: str | None) -> list[str]:
+def _texts(
+    asr: AsrEngine, hearing: Hearing, channel: int, spans: Sequence[Span], language: str | None
+) -> tuple[AsrText, ...]:
     waveform = hearing.waveform
     try:
-        found = asr.transcribe(waveform.channel(channel), waveform.rate_hz, spans, language)
+        return asr.transcribe(waveform.channel(channel), waveform.rate_hz, spans, language)
     except (RecordingError, MemoryError):
         raise
     except Exception as error:
@@ -60,7 +73,6 @@ def _texts(asr: AsrEngine, hearing: Hearing, channel: int, spans: Sequence[Span]
             f"{asr.name} failed: {type(error).__name__}: {error}. "
             "Give a transcript beside the recording, or score with --asr none.",
         ) from error
-    return [text.text for text in found]
 
 
 def _about(asr: AsrEngine, language: str | None) -> tuple[Note, ...]:

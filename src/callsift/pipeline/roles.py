@@ -70,6 +70,26 @@ def settle_by_transcript(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Heari
     return swapped(hearing), (Note(WarningCode.SWAPPED_ROLES, f"{message}: channels swapped"),)
 
 
+def settle_speakers(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Note, ...]]:
+    """Turns of a transcript with the roles of the speakers that it tells apart without saying who they are."""
+    labels = list(dict.fromkeys(turn.speaker for turn in turns if turn.speaker is not None))
+    if len(labels) < 2 or any(turn.role != "unknown" for turn in turns):
+        return tuple(turns), ()
+    guess = guess_agent([(labels.index(turn.speaker), turn) for turn in turns if turn.speaker is not None])
+    if guess is None or guess.confidence < LEAST_SURE:
+        message = f"which of the speakers {', '.join(labels)} of the transcript is the agent could not be told"
+        return tuple(turns), (Note(WarningCode.UNCERTAIN_ROLES, message),)
+    agent = labels[guess.agent]
+    settled = tuple(
+        turn if turn.speaker is None else replace(turn, role="agent" if turn.speaker == agent else "customer")
+        for turn in turns
+    )
+    if guess.confidence >= SURE:
+        return settled, ()
+    message = f"speaker {agent} of the transcript is taken for the agent ({_because(guess)})"
+    return settled, (Note(WarningCode.UNCERTAIN_ROLES, message),)
+
+
 def swapped(hearing: Hearing) -> Hearing:
     """The same with agent and customer changed for each other."""
     return replace(hearing, sides=tuple(replace(side, role=_OTHER[side.role]) for side in hearing.sides))

@@ -24,10 +24,11 @@ class Sources:
     manifests: tuple[Path, ...] = field(default=())
 
 
-def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None) -> Sources:
+def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None, rate_hz: int | None = None) -> Sources:
     """The calls behind files, folders (searched through), globs and manifests (`.jsonl`, or a prepared set).
 
-    A bare recording's call_id is its path relative to the folder it was found in, or its name.
+    A bare recording's call_id is its path relative to the folder it was found in, or its name. `channels`: who is on
+    which channel, in all of them; `rate_hz`: sampling rate of recordings without a header.
 
     Raises:
         UsageError: a path that does not exist, nothing to score, or two calls with one id.
@@ -54,6 +55,8 @@ def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None) -> 
     if channels is not None:
         roles = dict(enumerate(channels))
         calls = [replace(call, channels=roles) if call.audio is not None else call for call in calls]
+    if rate_hz is not None:
+        calls = [replace(call, rate_hz=rate_hz) for call in calls]
     if not calls:
         raise UsageError(
             f"nothing to score in {', '.join(paths)}: no recordings found"
