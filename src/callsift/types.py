@@ -7,7 +7,7 @@ recording, half-open `[start_s, end_s)`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -139,6 +139,8 @@ class Turn:
     start_s: float | None = None
     end_s: float | None = None
     channel: int | None = None
+    speaker: str | None = None
+    """Label of an anonymous speaker ("SPEAKER_00"), where a transcript gives one."""
 
     @property
     def timed(self) -> bool:
@@ -218,9 +220,21 @@ class PreparedCall:
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """One stream of one segment, as its encoder takes it: (L, ...) without padding."""
+    """One stream of one segment, as its encoder takes it: (L, ...) without padding.
 
-    values: FloatArray | IntArray
+    `source`: the array, or what makes it. Of a long call no segment's array is kept, and each is made when asked for.
+    """
+
+    source: FloatArray | IntArray | Callable[[], FloatArray | IntArray]
+
+    @property
+    def values(self) -> FloatArray | IntArray:
+        """The array (L, ...). Ask once and hold it: where it is not kept, every time it is made anew."""
+        return self.source() if callable(self.source) else self.source
+
+    def kept(self) -> StreamInput:
+        """The same with its array in memory."""
+        return StreamInput(self.values) if callable(self.source) else self
 
 
 @dataclass(frozen=True, slots=True)

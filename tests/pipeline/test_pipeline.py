@@ -12,7 +12,8 @@ import soundfile
 from callsift.config import FrontEnd, HashedTokens
 from callsift.data.manifest import read_manifest
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
-from callsift.pipeline import Pipeline, check_prepared, segment_text, speech_seconds, write_prepared
+from callsift.pipeline import Pipeline, check_prepared, segment_text, speech_seconds
+from callsift.pipeline.prepared_set import prepared_row, write_prepared
 from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.types import Call, Segment, Span, Turn
 
@@ -184,7 +185,7 @@ def test_segments_with_recordings_of_their_own(calls: tuple[Call, ...], tmp_path
 def test_a_prepared_set_gives_the_same_streams(calls: tuple[Call, ...], tmp_path: Path) -> None:
     pipeline = _pipeline()
     prepared = [pipeline.prepare(call) for call in calls[:3]]
-    assert write_prepared(tmp_path, prepared, pipeline.front_end) == 3
+    write_prepared(tmp_path, [prepared_row(one) for one in prepared], pipeline.front_end)
     check_prepared(tmp_path, pipeline.front_end.sha256)
     with pytest.raises(DataError, match="prepared with other settings"):
         check_prepared(tmp_path, FrontEnd(silence="remove").sha256)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from callsift.audio import features, pitch, spool
 from callsift.config import FrontEnd
 from callsift.data.manifest import read_manifest
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
-from callsift.pipeline import Pipeline, streams
+from callsift.pipeline import Pipeline, call_audio, streams
 from callsift.text.tokens import word_tokenizer
-from callsift.types import Call, PreparedCall, Segment, StreamRef, Turn
+from callsift.types import Call, PreparedCall, Segment, Span, StreamRef, Turn
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +78,8 @@ def test_audio_that_nobody_reads_costs_nothing(
 
         return count
 
-    for name in ("log_mel", "resample", "detect_speech"):
-        monkeypatch.setattr(streams, name, counted(name, getattr(streams, name)))
+    for module, name in ((call_audio, "log_mel"), (streams, "resample"), (streams, "detect_speech")):
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
     pipeline.inputs(prepared, ["text"])
     assert not worked
     pipeline.inputs(prepared, ["audio"])
@@ -160,3 +161,94 @@ def test_pitch_comes_alone_or_beside_log_mel(given: str, demo: Path) -> None:
     for found, expected in zip(made[given], wanted, strict=True):
         assert np.array_equal(found, expected)
     assert np.concatenate(made["pitch"])[:, 0].std() > 0.1
+
+
+def _whole_view(front_end: FrontEnd, samples: np.ndarray, rate_hz: int, roles: list[tuple[Span, ...]]) -> np.ndarray:
+    """Features (F, M) of one signal (samples,) over whole arrays, as the definitions have it."""
+    signal = features.resample(samples, rate_hz, front_end.encoder_rate_hz)
+    if front_end.input == "waveform":
+        return ((signal - signal.mean(dtype=np.float64)) / np.sqrt(signal.var(dtype=np.float64) + 1e-7))[:, None]
+    clock = {"window_s": front_end.logmel.window_s, "hop_s": front_end.logmel.hop_s}
+    mel = features.log_mel(signal, front_end.encoder_rate_hz, **front_end.logmel.model_dump()).astype(np.float64)
+    spoken = [features.frames_in(spans, len(mel), **clock) for spans in roles]
+    call_mean = np.concatenate([mel[inside] for inside in spoken]).mean(axis=0)
+    owners = features.frame_owners(roles, len(mel), **clock)
+    relative = mel - call_mean
+    for role, inside in enumerate(spoken):
+        mean = mel[inside].mean(axis=0) if inside.sum() * clock["hop_s"] >= features.MIN_REFERENCE_S else call_mean
+        relative[owners == role] = mel[owners == role] - mean
+    track = pitch.pitch_track(signal, front_end.encoder_rate_hz, **clock)
+    return np.concatenate([relative, pitch.relative_pitch(*track, roles, **clock)], axis=1)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"channels": "mix", "input": "logmel+pitch"},
+        {"channels": "both", "input": "logmel+pitch", "encoder_rate_hz": 16000},
+        {"channels": "customer", "input": "waveform", "encoder_rate_hz": 16000},
+    ],
+)
+@pytest.mark.parametrize("sides", [1, 2])
+def test_in_stretches_the_view_is_that_of_the_whole_call(
+    sides: int, settings: dict[str, Any], on_disk: bool, demo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However the stretches fall: many short ones, spooled to disk or not."""
+    front_end = FrontEnd.model_validate(settings)
+    pipe = Pipeline(front_end, word_tokenizer(), None)
+    call = read_manifest(demo / "manifest.jsonl").calls[0]
+    assert call.audio is not None
+    samples, rate_hz = soundfile.read(call.audio, dtype="float32")
+    if sides == 1:
+        soundfile.write(tmp_path / "mono.wav", samples.mean(axis=1), rate_hz, subtype="FLOAT")
+        call = replace(call, audio=tmp_path / "mono.wav", channels=None)
+    prepared = pipe.prepare(call)
+    assert prepared.waveform is not None
+    roles = list(streams.role_spans(prepared).values())
+    heard = [prepared.waveform.samples[c, :] for c in range(sides)]
+    mix = np.mean(heard, axis=0)
+    customer = [c for c, role in prepared.channels.items() if role == "customer"]
+    wanted = {
+        "mix": [mix],
+        "customer": [heard[customer[0]] if customer else mix],
+        "both": heard if sides == 2 else [mix] * 2,
+    }
+    view = np.concatenate([_whole_view(front_end, each, rate_hz, roles) for each in wanted[front_end.channels]], axis=1)
+    for module, name, value in (
+        (call_audio, "_BLOCK_FRAMES", 333),
+        (features, "_READ_FRAMES", 250),
+        (features, "_READ_SAMPLES", 10_007),
+        (pitch, "_CHUNK_FRAMES", 100),
+        (spool, "MEMORY_BYTES", 50_000 if on_disk else 1 << 30),
+        (call_audio, "MEMORY_BYTES", 50_000 if on_disk else 1 << 30),
+    ):
+        monkeypatch.setattr(module, name, value)
+    inputs, _ = pipe.inputs(prepared, ["audio"])
+    frame_s = 1 / front_end.encoder_rate_hz if front_end.input == "waveform" else front_end.logmel.hop_s
+    for segment, made in zip(prepared.segments, inputs.segments, strict=True):
+        found = made["audio"]
+        assert found is not None
+        assert callable(found.source) is on_disk, "a call that is small is kept, a long one is not"
+        assert segment.start_s is not None
+        assert segment.end_s is not None
+        expected = view[round(segment.start_s / frame_s) : round(segment.end_s / frame_s)]
+        np.testing.assert_allclose(found.values, expected, atol=1e-5, rtol=1e-5)
+        assert np.array_equal(found.kept().values, found.values)
+
+
+def test_segments_of_a_long_call_with_recordings_of_their_own(
+    pipeline: Pipeline, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several rates and channels, on disk as in memory."""
+    calls = read_manifest(demo / "manifest.jsonl").calls[:2]
+    call = Call("long", segments=tuple(Segment(str(at), audio=call.audio) for at, call in enumerate(calls)))
+    prepared = pipeline.prepare(call)
+    expected = [each["audio"] for each in pipeline.inputs(prepared, ["audio"])[0].segments]
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 50_000)
+    monkeypatch.setattr(call_audio, "MEMORY_BYTES", 50_000)
+    found = [each["audio"] for each in pipeline.inputs(prepared, ["audio"])[0].segments]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        np.testing.assert_allclose(ours.values, theirs.values, atol=1e-5)

@@ -142,6 +142,18 @@ def test_without_any_pause_the_limit_cuts_and_says_so():
     assert "2 cut(s)" in notes[0].message
 
 
+def test_a_forced_cut_falls_between_bursts():
+    turn, whole = [Turn("unknown", "", 0, 50, 0)], spans((0, 50))
+    dips = spans((0, 10), (10.3, 30), (30.1, 36), (36.05, 50))  # the longest is early, the longest late one at 30
+    segments, notes = cut_segments(turn, [whole], segmenting="round", max_segment_s=40, duration_s=50, bursts=[dips])
+    assert bounds(segments) == [(0, 30.05), (30.05, 50)]
+    assert [note.code for note in notes] == [WarningCode.CUT_IN_SPEECH]
+    # The other speaker talks over that dip, so the next best is taken.
+    both = [whole, spans((29, 31))]
+    segments, _ = cut_segments(turn, both, segmenting="round", max_segment_s=40, duration_s=50, bursts=[dips, both[1]])
+    assert bounds(segments) == [(0, 36.025), (36.025, 50)]
+
+
 def test_a_long_silence_belongs_to_the_segment_before_up_to_the_limit():
     agent = spans((0, 5), (200, 205))
     customer = spans((6, 8), (206, 208))
@@ -200,6 +212,40 @@ def test_kept_spans():
     assert kept_spans(whole, speech, "shorten") == spans((10, 13.25), (17.75, 21.5))
     assert kept_spans(whole, [()], "remove") == (whole,)
     assert kept_spans(Span(0, 30), [spans((5, 12))], "shorten") == spans((4.5, 12.5))
+
+
+def test_pauses_at_the_edges_of_a_segment():
+    window, speech = Span(10, 20), [spans((11, 12)), spans((18, 19.9))]
+    assert kept_spans(window, speech, "remove") == spans((11, 12), (18, 19.9))
+    assert kept_spans(window, speech, "shorten") == spans((10.5, 12.25), (17.75, 20))
+    assert kept_spans(window, [spans((10.2, 19.8))], "shorten") == (window,)
+
+
+def test_a_pause_of_one_speaker_in_which_the_other_talks_is_none():
+    window, agent, customer = Span(0, 10), spans((0, 4), (8, 10)), spans((3, 9))
+    for silence in ("shorten", "remove"):
+        assert kept_spans(window, [agent, customer], silence) == (window,)
+    assert kept_spans(window, [agent], "remove") == agent, "who listens to one alone loses the other's part"
+
+
+@settings(deadline=None)
+@given(calls(), st.sampled_from(["shorten", "remove"]))
+def test_what_is_left_of_pauses(call, silence):
+    """On the call's own clock: spans lie where the speech lies, and what goes are pauses alone."""
+    turns, speech, duration_s = call
+    longest_s = {"shorten": 0.5, "remove": 0.1}[silence]
+    for segment in cut(turns, speech, "pack", 12.3, duration_s)[0]:
+        window = Span(segment.start_s, segment.end_s)
+        heard = joined(span for channel in speech for span in within(channel, window.start_s, window.end_s))
+        kept = kept_spans(window, speech, silence)
+        if not heard:
+            assert kept == (window,)
+            continue
+        silent_s = total_s(kept) - total_s(heard)
+        edges_s = 2 * longest_s if silence == "shorten" else 0.0
+        assert -SLACK_S <= silent_s <= (len(heard) - 1) * longest_s + edges_s + SLACK_S
+        for before, after in pairwise(kept):
+            assert not within(heard, before.end_s + SLACK_S, after.start_s - SLACK_S)
 
 
 @settings(deadline=None)

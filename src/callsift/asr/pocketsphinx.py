@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pocketsphinx
 
+from callsift.asr.parts import parts, spoken_language
 from callsift.audio.features import resample
-from callsift.errors import ErrorCode, RecordingError
 from callsift.plugins import AsrText
-from callsift.types import FloatArray, Span
+from callsift.types import FloatArray, Signal, Span
 
 RATE_HZ = 16000
 """The model's rate; its upper bands stay empty for telephone audio."""
@@ -30,8 +30,6 @@ RATE_HZ = 16000
 MAX_DECODED_S = 15.0
 """Longer spans are decoded in parts, cut where it is quietest, so that memory and delay stay flat."""
 
-_QUIET_WINDOW_S = 0.1
-_EARLIEST_CUT_SHARE = 0.5
 _FULL_SCALE = 32767
 _SEARCH = {"fwdflat": False, "bestpath": True, "maxhmmpf": 3000, "maxwpf": 20, "topn": 2}
 _FILLER = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
@@ -53,7 +51,7 @@ class PocketsphinxEngine:
         return {"_loaded": None}
 
     def transcribe(
-        self, samples: FloatArray, rate_hz: int, spans: Sequence[Span], language: str | None
+        self, samples: Signal, rate_hz: int, spans: Sequence[Span], language: str | None
     ) -> tuple[AsrText, ...]:
         """The text of every span of one channel (T,), one entry per span, '' where no word is heard.
 
@@ -62,13 +60,11 @@ class PocketsphinxEngine:
         Raises:
             RecordingError: `asr_failed`, the language is not English.
         """
-        if language is not None and language.lower().replace("_", "-").split("-")[0] not in self.languages:
-            message = f"pocketsphinx knows English only, the call is in '{language}'. Give a transcript or an engine."
-            raise RecordingError(ErrorCode.ASR_FAILED, message)
+        spoken_language(language, self.languages, self.name)
         heard = []
         for span in spans:
             words: list[tuple[str, float]] = []
-            for part in _parts(samples, rate_hz, span):
+            for part in parts(samples, rate_hz, span, MAX_DECODED_S):
                 words += self._words(resample(part, rate_hz, RATE_HZ))
             confidence = sum(probability for _, probability in words) / len(words) if words else None
             text = " ".join(word for word, _ in words)
@@ -87,6 +83,8 @@ class PocketsphinxEngine:
         """Words and their posterior probabilities in one stretch (T,) at `RATE_HZ`."""
         pcm = (np.clip(samples, -1, 1) * _FULL_SCALE).astype("<i2").tobytes()
         decoder = self._decoder
+        # Of the frames before, the decoder's acoustic scores would keep something into the next stretch.
+        decoder.reinit_feat()
         decoder.start_utt()
         # full_utt: the spectral mean is taken over this stretch alone, not carried over from earlier ones.
         decoder.process_raw(pcm, full_utt=True)
@@ -96,18 +94,3 @@ class PocketsphinxEngine:
             for word in decoder.seg() or ()
             if not _FILLER.match(word.word)
         ]
-
-
-def _parts(samples: FloatArray, rate_hz: int, span: Span) -> Iterator[FloatArray]:
-    """The samples of a span, in parts of at most `MAX_DECODED_S`, cut in their quietest place."""
-    start, end = (round(t * rate_hz) for t in (span.start_s, min(span.end_s, samples.size / rate_hz)))
-    longest, window = int(MAX_DECODED_S * rate_hz), round(_QUIET_WINDOW_S * rate_hz)
-    while end - start > longest:
-        earliest = start + int(longest * _EARLIEST_CUT_SHARE)
-        blocks = samples[earliest : start + longest]
-        power = np.square(blocks[: blocks.size // window * window].reshape(-1, window)).mean(axis=1)
-        cut = earliest + int(power.argmin()) * window + window // 2
-        yield samples[start:cut]
-        start = cut
-    if samples[start:end].any():  # of digital silence the decoder makes a word
-        yield samples[start:end]

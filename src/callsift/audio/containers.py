@@ -4,11 +4,13 @@ The file name is never asked: recorders and exports misname files all the time, 
 name (soundfile's `.gsm`, `.vox`, `.raw`) or guess freely (FFmpeg finds "MP3" in random bytes and pictures in
 text) turn rubbish into noise that would be graded. So nothing is decoded whose first bytes are not known.
 
-Sizes in headers: RIFF/WAVE (Microsoft, 1991), RF64 (EBU Tech 3306), AIFF (Apple, 1989), Ogg (RFC 3533).
+Sizes in headers: RIFF/WAVE (Microsoft, 1991), RF64 (EBU Tech 3306), AIFF (Apple, 1989), CAF (Apple, 2005),
+Ogg (RFC 3533).
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from typing import BinaryIO, Literal
@@ -89,7 +91,8 @@ def _by_frames(head: bytes) -> str | None:
 def missing_bytes(file: BinaryIO, container: str) -> int:
     """How many bytes a file lacks by its own header; 0 where it is whole, or where the header can't tell.
 
-    For Ogg the number lost is unknown: 1 where the closing page is missing.
+    For Ogg the number lost is unknown: 1 where the closing page is missing. Of files that are frames alone, it is
+    what the last frame lacks.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -100,12 +103,43 @@ def missing_bytes(file: BinaryIO, container: str) -> int:
     if container == "AU":
         start, declared = (int.from_bytes(field, "big") for field in (file.read(8)[4:], file.read(4)))
         return 0 if declared == 0xFFFFFFFF else max(0, start + declared - size)
+    if container == "CAF":
+        return _caf_missing(file, size)
     if container == "Ogg":
         file.seek(max(0, size - HEAD_BYTES))
         tail = file.read(HEAD_BYTES)
         page = tail.rfind(b"OggS")
         return int(page < 0 or len(tail) < page + 6 or not tail[page + 5] & 4)
-    return 0
+    return _last_frame_missing(file, size, container) if container in ("AMR", "AAC", "MP3") else 0
+
+
+def _last_frame_missing(file: BinaryIO, size: int, container: str) -> int:
+    """How many bytes the last of successive frames lacks; 0 where something else follows them."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if container == "AMR":
+            start = next(start for start in _AMR_FRAME_BYTES if content[: len(start)] == start)
+            position, lengths = len(start), _AMR_FRAME_BYTES[start]
+            while position < size and (length := lengths[content[position] >> 3 & 15]):
+                position += length
+            return max(0, position - size)
+        frame_bytes = _adts_frame_bytes if container == "AAC" else _mp3_frame_bytes
+        position = _after_id3(content[:10])
+        if declared := _xing_bytes(content[position : position + 200]):
+            return max(0, position + declared - size)
+        while position < size:
+            length = frame_bytes(content[position : position + 6])
+            if not length:
+                return 0
+            position += length
+        return position - size
+
+
+def _after_id3(head: bytes) -> int:
+    """Where an ID3v2 tag at the beginning of a file ends (id3.org, ID3v2.4.0 section 3.1); 0 without one."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = sum((byte & 127) << 7 * (3 - at) for at, byte in enumerate(head[6:10]))
+    return 10 + size + (10 if head[5] & 16 else 0)
 
 
 def _wav_missing(file: BinaryIO, size: int) -> int:
@@ -125,6 +159,26 @@ def _wav_missing(file: BinaryIO, size: int) -> int:
             return max(0, declared - (size - file.tell()))
         else:
             file.seek(declared + declared % 2, os.SEEK_CUR)
+    return 0
+
+
+def _xing_bytes(frame: bytes) -> int:
+    """The bytes of all frames by the tag that encoders put into the first one of an MP3 (Xing, LAME); 0 without it."""
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or not frame[at + 7] & 2:
+        return 0
+    place = at + 8 + (4 if frame[at + 7] & 1 else 0)
+    return int.from_bytes(frame[place : place + 4], "big")
+
+
+def _caf_missing(file: BinaryIO, size: int) -> int:
+    """The same of a Core Audio file: chunks after 8 bytes, -1 as the size of one that was never closed."""
+    file.seek(8)
+    while len(header := file.read(12)) == 12:
+        declared = int.from_bytes(header[4:], "big", signed=True)
+        if header[:4] == b"data" or declared < 0:
+            return max(0, declared - (size - file.tell()))
+        file.seek(declared, os.SEEK_CUR)
     return 0
 
 

@@ -2,24 +2,29 @@
 
 soundfile (libsndfile) reads what telephone systems mostly write: PCM, mu-law, A-law, GSM and ADPCM WAV,
 MP3, Ogg, FLAC. PyAV (FFmpeg) reads the rest: M4A, AMR, WMA, WebM, G.726, bare GSM; imported only when needed.
-A file that breaks off is decoded as far as it goes and gets the warning `truncated`.
+A file that breaks off is decoded as far as it goes and gets the warning `truncated`. Samples of a long recording
+are kept on disk while they are needed (`callsift.audio.spool`).
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
+import os
+import stat
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soundfile
 
+from callsift.audio.collect import Collector
 from callsift.audio.containers import HEAD_BYTES, container_of, missing_bytes
+from callsift.audio.ogg import links
+from callsift.audio.sound_file import ByteStream, by_soundfile, raw_coding
 from callsift.errors import ErrorCode, RecordingError, WarningCode
-from callsift.types import FloatArray, Note, Recording, Waveform
+from callsift.types import Note, Recording, Waveform
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -27,23 +32,20 @@ if TYPE_CHECKING:
 MIN_DURATION_S = 0.5
 """A shorter recording can't hold a call."""
 
-MAX_BAD_SHARE = 0.01
-"""Up to this share of samples that are not numbers (NaN, infinity) is repaired, more is refused."""
-
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
     ".wav", ".wave", ".w64", ".rf64", ".mp3", ".mp2", ".m4a", ".mp4", ".aac", ".amr", ".awb", ".3gp", ".3ga",
     ".ogg", ".oga", ".opus", ".spx", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".wma", ".asf",
-    ".webm", ".mka", ".gsm", ".vox", ".ulaw", ".alaw", ".sln", ".g729",
+    ".webm", ".mka", ".gsm", ".vox", ".ulaw", ".ul", ".alaw", ".al", ".sln", ".raw", ".g729",
 })
 # fmt: on
 """Names that a folder scan takes for recordings, so that one whose content is wrong is reported."""
 
-_BLOCK_S = 30.0
-_RATES_HZ = range(2000, 384001)
 _MAX_FAILED_SHARE = 0.5
 _DURATION_SLACK_S = 0.5
 _LENGTH_IN_HEADER = frozenset({"MP4/M4A", "WMA", "WebM/Matroska"})
+_AMR_DECODERS = {"amrnb": ("libopencore_amrnb", 8000), "amrwb": ("libopencore_amrwb", 16000)}
+"""FFmpeg's own decoders refuse the silence frames that real telephones send."""
 
 
 def looks_like_audio(path: Path) -> bool:
@@ -51,21 +53,30 @@ def looks_like_audio(path: Path) -> bool:
     if path.suffix.lower() in AUDIO_SUFFIXES:
         return True
     try:
+        if not path.is_file():  # to open a pipe would be to wait for its writer
+            return False
         with path.open("rb") as file:
             return container_of(file.read(HEAD_BYTES)) is not None
     except OSError:
         return False
 
 
-def decode(path: Path) -> Recording:
+def decode(path: Path, raw_rate_hz: int | None = None) -> Recording:
     """Read a recording: waveform (C, samples) at the file's own rate, SHA-256 of its bytes, what was odd.
 
+    `raw_rate_hz`: the rate of a file without a header, which is read by what its suffix says (.ulaw, .alaw, .vox,
+    .sln, .raw). Of any other file it is not needed and not believed.
+
     Raises:
-        RecordingError: `missing_file`, `unreadable`, `empty_file`, `not_audio`, `too_short` or `bad_samples`.
+        RecordingError: `missing_file`, `unreadable`, `empty_file`, `not_audio`, `too_short`, `bad_samples`, or
+            `out_of_memory` if a long recording finds no room on the disk.
     """
     try:
+        if not stat.S_ISREG(kind := path.stat().st_mode) and not stat.S_ISDIR(kind):
+            message = f"'{path.name}' is no regular file but a pipe or a device. Save the recording as a file."
+            raise RecordingError(ErrorCode.UNREADABLE, message)
         with path.open("rb") as file:
-            return _decode_open(path, file)
+            return _decode_open(path, file, raw_rate_hz)
     except FileNotFoundError:
         message = f"'{path.name}' does not exist (looked in {path.parent}). Check the path."
         raise RecordingError(ErrorCode.MISSING_FILE, message) from None
@@ -78,35 +89,62 @@ def decode(path: Path) -> Recording:
         raise RecordingError(ErrorCode.UNREADABLE, message) from error
 
 
-def _decode_open(path: Path, file: BufferedReader) -> Recording:
+def _decode_open(path: Path, file: BufferedReader, raw_rate_hz: int | None) -> Recording:
+    before = os.fstat(file.fileno())
     head = file.read(HEAD_BYTES)
     if not head:
         message = f"'{path.name}' is empty (0 bytes). Export or copy it again."
         raise RecordingError(ErrorCode.EMPTY_FILE, message)
-    container = container_of(head)
-    if container is None:
-        message = f"'{path.name}' is {_what_else(path, head)}"
-        raise RecordingError(ErrorCode.NOT_AUDIO, message)
+    container, sound = container_of(head), Collector(path.name)
+    coding = None if container else _raw_coding(path, head, raw_rate_hz)
     file.seek(0)
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    samples, rate_hz, broke_off = _samples(path, file, container)
-    broke_off = broke_off or missing_bytes(file, container) > 0
-    samples, notes = _repaired(path, samples)
-    duration_s = samples.shape[1] / rate_hz
+    if container is None:
+        by_soundfile(file, sound, coding, raw_rate_hz or 0)
+    else:
+        _decode_parts(path, file, container, sound)
+        sound.broke_off |= missing_bytes(file, container) > 0
+    after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        message = f"'{path.name}' is still being written: it changed while it was read. Score it when it is finished."
+        raise RecordingError(ErrorCode.UNREADABLE, message)
+    samples, notes = sound.finish()
+    duration_s = len(sound) / sound.rate_hz if len(sound) else 0.0
     if duration_s < MIN_DURATION_S:
         message = (
             f"'{path.name}' lasts {duration_s:.2f} s; at least {MIN_DURATION_S} s of audio is needed. "
-            f"{'The file breaks off: copy it again.' if broke_off else 'Leave it out.'}"
+            f"{'The file breaks off: copy it again.' if sound.broke_off else 'Leave it out.'}"
         )
         raise RecordingError(ErrorCode.TOO_SHORT, message)
-    if broke_off:
+    if sound.broke_off:
         message = f"'{path.name}' breaks off: the {container} data ends early; used its first {duration_s:.1f} s."
         notes = (*notes, Note(WarningCode.TRUNCATED, message))
-    return Recording(path, sha256, Waveform(samples, rate_hz), notes)
+    return Recording(path, sha256, Waveform(samples, sound.rate_hz), notes)
 
 
-def _what_else(path: Path, head: bytes) -> str:
-    """What a file that is not audio seems to be, and what to do about it."""
+def _raw_coding(path: Path, head: bytes, raw_rate_hz: int | None) -> str:
+    """What is in a file whose content says nothing.
+
+    Raises:
+        RecordingError: `not_audio`, with what it seems to be.
+    """
+    other, coding = _what_else(head), raw_coding(path)
+    if other is None and coding is not None and raw_rate_hz is not None:
+        return coding
+    if other is None and coding is not None:
+        other = (
+            f"audio without a header at best ({coding} by its name), and its sampling rate is not said. If it is a "
+            'telephone recording, give --rate 8000, or "rate_hz": 8000 in the manifest.'
+        )
+    other = other or (
+        "not a known kind of audio file. If it is a recording without a header, name it by its coding (.ulaw, .alaw, "
+        ".vox, .sln) and give --rate 8000 (rate_hz in a manifest)."
+    )
+    raise RecordingError(ErrorCode.NOT_AUDIO, f"'{path.name}' is {other}")
+
+
+def _what_else(head: bytes) -> str | None:
+    """What a file that is not audio seems to be, and what to do about it; None where its bytes may be anything."""
     if head.startswith(b"%PDF"):
         return "a PDF document, not audio. Give the recording itself."
     if head.startswith(b"PK\x03\x04"):
@@ -115,90 +153,37 @@ def _what_else(path: Path, head: bytes) -> str:
         try:
             codecs.getincrementaldecoder("utf-8")().decode(head)
         except UnicodeDecodeError:
-            pass
-        else:
-            return "text, not audio. Give the recording itself."
-    return (
-        "not a known kind of audio file. If it is a recording without a header, add one first, e.g. "
-        f"sox -t raw -r 8000 -e mu-law -c 1 '{path.name}' out.wav"
-    )
+            return None
+        return "text, not audio. Give the recording itself."
+    return None
 
 
-def _repaired(path: Path, samples: FloatArray) -> tuple[FloatArray, tuple[Note, ...]]:
-    """Samples (C, samples) with the few that are not numbers set to 0, and a note about it."""
-    good = np.isfinite(samples)
-    bad = samples.size - int(np.count_nonzero(good))
-    if not bad:
-        return samples, ()
-    share = bad / samples.size
-    if share > MAX_BAD_SHARE:
-        message = (
-            f"'{path.name}' holds {bad} samples ({share:.1%}) that are not numbers (NaN or infinity); "
-            f"at most {MAX_BAD_SHARE:.0%} can be repaired. Export it again, e.g. as 16-bit PCM."
-        )
-        raise RecordingError(ErrorCode.BAD_SAMPLES, message)
-    message = f"'{path.name}': {bad} samples that are not numbers (NaN or infinity) were set to 0."
-    return np.where(good, samples, np.float32(0)), (Note(WarningCode.REPAIRED_SAMPLES, message),)
-
-
-def _samples(path: Path, file: BufferedReader, container: str) -> tuple[FloatArray, int, bool]:
-    """Samples (C, samples), their rate, and whether decoding broke off before the end."""
-    found = _by_soundfile(file)
-    if found is None:
-        found = _by_pyav(path, file, container)
-    samples, rate_hz, broke_off = found
-    if rate_hz not in _RATES_HZ:
-        message = f"'{path.name}' declares a rate of {rate_hz} Hz: its header is damaged. Export it again."
-        raise RecordingError(ErrorCode.NOT_AUDIO, message)
-    return samples, rate_hz, broke_off
-
-
-class _Nameless:
-    """A file without its name, from which soundfile would draw conclusions (`.gsm`, `.vox`, `.raw`)."""
-
-    def __init__(self, file: BufferedReader) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
-def _by_soundfile(file: BufferedReader) -> tuple[FloatArray, int, bool] | None:
-    """Decode with libsndfile; None where it can't, or finds nothing."""
-    file.seek(0)
-    blocks: list[FloatArray] = []
-    broke_off = False
-    try:
-        with soundfile.SoundFile(_Nameless(file)) as sound:
-            rate_hz, declared = int(sound.samplerate), int(sound.frames)
-            block = max(1, int(_BLOCK_S * rate_hz))
-            try:
-                while len(read := sound.read(block, dtype="float32", always_2d=True)):
-                    blocks.append(read.T)  # (C, block)
-            except soundfile.LibsndfileError:
-                broke_off = True
-    except soundfile.LibsndfileError:
-        return None
-    if not blocks:
-        return None
-    samples = np.ascontiguousarray(np.concatenate(blocks, axis=1))
-    unread = declared - samples.shape[1]
-    # MP3 without a length in its header gets an estimate, hence the slack.
-    return samples, rate_hz, broke_off or unread > _DURATION_SLACK_S * rate_hz
+def _decode_parts(path: Path, file: BufferedReader, container: str, sound: Collector) -> None:
+    """Decode a file to its end; of Ogg, each of the streams that may follow one another in it."""
+    parts: list[ByteStream] = links(file) if container == "Ogg" else [file]
+    for number, part in enumerate(parts):
+        try:
+            if not by_soundfile(part, sound):
+                _by_pyav(path, part, container, sound)
+        except RecordingError as error:
+            if not number or error.code != ErrorCode.NOT_AUDIO:
+                raise
+            sound.broke_off = True
 
 
 @dataclass(slots=True)
-class _Stream:
-    """What FFmpeg made of a sound track, block by block, and how its packets fared."""
+class _Packets:
+    """How the packets of a sound track fared."""
 
-    blocks: list[FloatArray] = field(default_factory=list)
-    rate_hz: int = 0
-    packets: int = 0
+    count: int = 0
     failed: list[int] = field(default_factory=list)
-    broke_off: bool = False
 
 
-def _by_pyav(path: Path, file: BufferedReader, container: str) -> tuple[FloatArray, int, bool]:
+def _by_pyav(path: Path, file: ByteStream, container: str, sound: Collector) -> None:
     """Decode with FFmpeg. Packets that fail are left out; with too few good ones it is not audio at all."""
     import av
 
+    before = len(sound)
     file.seek(0)
     try:
         with av.open(file, "r", "gsm" if container == "GSM" else None, metadata_errors="ignore") as source:
@@ -206,52 +191,51 @@ def _by_pyav(path: Path, file: BufferedReader, container: str) -> tuple[FloatArr
                 message = f"'{path.name}' is {container} without a sound track. Give the recording."
                 raise RecordingError(ErrorCode.NOT_AUDIO, message)
             declared_s = (source.duration or 0) / av.time_base if container in _LENGTH_IN_HEADER else 0.0
-            stream = _read_stream(source)
+            packets = _read_track(source, declared_s, sound)
     except (av.FFmpegError, ValueError) as error:
         raise _undecodable(path, container, getattr(error, "strerror", None) or str(error)) from error
-    if not stream.blocks and not stream.failed and not stream.broke_off:
-        return np.zeros((1, 0), dtype=np.float32), _RATES_HZ.start, False
-    if not stream.blocks or len(stream.failed) > _MAX_FAILED_SHARE * stream.packets:
-        reason = f"{len(stream.failed)} of {stream.packets} packets are damaged"
-        raise _undecodable(path, container, reason)
-    samples = np.concatenate(stream.blocks, axis=1)
-    short_s = declared_s - samples.shape[1] / stream.rate_hz
+    found = len(sound) - before
+    if not found and not packets.failed and not sound.broke_off:
+        return
+    if not found or len(packets.failed) > _MAX_FAILED_SHARE * packets.count:
+        raise _undecodable(path, container, f"{len(packets.failed)} of {packets.count} packets are damaged")
     # A last packet that is cut short is the rule in GSM-WAV and costs 20 ms: no reason to warn.
-    damaged = any(number < stream.packets - 1 for number in stream.failed)
-    return samples, stream.rate_hz, stream.broke_off or damaged or short_s > _DURATION_SLACK_S
+    damaged = any(number < packets.count - 1 for number in packets.failed)
+    sound.broke_off |= damaged or declared_s - found / sound.rate_hz > _DURATION_SLACK_S
 
 
-def _read_stream(source: InputContainer) -> _Stream:
-    """Decode the first sound track to float32 blocks (C, samples)."""
+def _read_track(source: InputContainer, declared_s: float, sound: Collector) -> _Packets:
+    """Decode the first sound track."""
     import av
 
     track = source.streams.audio[0]
     decoder: Any = track
-    if track.codec_context.name == "amrnb":
-        # FFmpeg's own decoder refuses the silence frames that real telephones send.
-        decoder = av.CodecContext.create("libopencore_amrnb", "r")
-        decoder.layout, decoder.sample_rate = "mono", 8000
+    if track.codec_context.name in _AMR_DECODERS:
+        name, rate_hz = _AMR_DECODERS[track.codec_context.name]
+        decoder = av.CodecContext.create(name, "r")
+        decoder.layout, decoder.sample_rate = "mono", rate_hz
     resampler = av.AudioResampler(format="fltp")
-    stream = _Stream()
-    packets = source.demux(track)
+    packets, source_packets = _Packets(), source.demux(track)
     while True:
         try:
-            packet = next(packets)
+            packet = next(source_packets)
         except StopIteration:
-            return stream
+            return packets
         except av.FFmpegError:
-            stream.broke_off = True
-            return stream
-        stream.packets += 1
+            sound.broke_off = True
+            return packets
+        packets.count += 1
         try:
-            frames = decoder.decode(packet)
-            converted = [part for frame in frames for part in resampler.resample(frame)]
+            parts = [part for frame in decoder.decode(packet) for part in resampler.resample(frame)]
         except (av.FFmpegError, ValueError):
-            stream.failed.append(stream.packets - 1)
+            packets.failed.append(packets.count - 1)
             continue
-        for part in converted:
-            stream.rate_hz = stream.rate_hz or part.sample_rate
-            stream.blocks.append(part.to_ndarray().astype(np.float32, copy=False))
+        for part in parts:
+            block = part.to_ndarray().T.astype(np.float32, copy=False)  # (n, C)
+            if sound.accepts(part.sample_rate, block.shape[1], round(declared_s * part.sample_rate)):
+                sound.add(block)
+            else:
+                packets.failed.append(packets.count - 1)
 
 
 def _undecodable(path: Path, container: str, reason: str) -> RecordingError:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import soxr
@@ -20,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from callsift.errors import ConfigError
-from callsift.types import BoolArray, FloatArray, IntArray, Span
+from callsift.types import BoolArray, FloatArray, IntArray, Signal, Span
 
 NOBODY = -1
 """The owner of a frame in which no one speaks, or several at once."""
@@ -29,25 +30,39 @@ MIN_REFERENCE_S = 3.0
 """With less speech than this, a voice's own mean is too uncertain to be a reference."""
 
 _CHUNK_FRAMES = 2048
+_READ_FRAMES, _READ_SAMPLES = 8192, 1 << 18
 _MAX_DOUBLINGS = 3
 
 
-def resample(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
-    """Samples (T,) at one rate → (T',) float32 at another, band-limited; itself if the rates agree."""
+def resample(samples: Signal, from_hz: int, to_hz: int) -> FloatArray:
+    """Samples (T,) at one rate → (T',) float32 at another, band-limited; an array itself if the rates agree.
+
+    All of it at once: for a short stretch. A whole call goes through `callsift.audio.spool.resampled_signal`.
+    """
+    whole = samples if isinstance(samples, np.ndarray) else samples[: samples.size]
     if from_hz == to_hz:
-        return samples
-    resampled: FloatArray = soxr.resample(samples, from_hz, to_hz).astype(np.float32, copy=False)
+        return whole
+    resampled: FloatArray = soxr.resample(whole, from_hz, to_hz).astype(np.float32, copy=False)
     return resampled
 
 
 def zero_mean_unit_variance(samples: FloatArray) -> FloatArray:
     """Samples (T,) → (T,) with mean 0 and variance 1 (1e-7 added to the variance, as wav2vec 2.0 does)."""
-    if not samples.size:
-        return samples
-    mean = samples.mean(dtype=np.float64)
-    variance = np.square(samples, dtype=np.float64).mean() - mean * mean
-    scaled = (samples - np.float32(mean)) / np.float32(np.sqrt(max(variance, 0.0) + 1e-7))
-    return scaled.astype(np.float32, copy=False)
+    mean, deviation = mean_and_deviation(samples)
+    scaled: FloatArray = ((samples - mean) / deviation).astype(np.float32, copy=False)
+    return scaled
+
+
+def mean_and_deviation(samples: Signal) -> tuple[np.float32, np.float32]:
+    """What `zero_mean_unit_variance` takes off samples (T,) and divides them by; they are read in stretches."""
+    total = squares = 0.0
+    for at in range(0, samples.size, _READ_SAMPLES):
+        part = samples[at : at + _READ_SAMPLES]
+        total += float(part.sum(dtype=np.float64))
+        squares += float(np.square(part, dtype=np.float64).sum())
+    mean = total / max(1, samples.size)
+    variance = squares / max(1, samples.size) - mean * mean
+    return np.float32(mean), np.float32(np.sqrt(max(variance, 0.0) + 1e-7))
 
 
 def log_mel(
@@ -131,20 +146,33 @@ class SpeakerReference:
     call_mean: FloatArray
 
 
+class Frames(Protocol):
+    """Features (F, M) float32, in memory or on disk. A two-dimensional array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: slice, /) -> FloatArray: ...
+
+
 def speaker_reference(
-    log_mels: Iterable[FloatArray], speech: Sequence[Sequence[Span]], *, window_s: float, hop_s: float
+    log_mels: Iterable[Frames], speech: Sequence[Sequence[Span]], *, window_s: float, hop_s: float
 ) -> SpeakerReference:
     """The reference of a call from each channel's log-mel (F, M) and spans of speech, channel by channel.
 
-    `log_mels` may be a generator: one channel is held at a time. A channel with less than `MIN_REFERENCE_S`
+    `log_mels` may be a generator; each is read in stretches. A channel with less than `MIN_REFERENCE_S`
     of speech gets the call's mean. A call without any speech is averaged over all its frames.
     """
     sums, counts, silent_sums, silent_counts = [], [], [], []
     for mel, spans in zip(log_mels, speech, strict=True):
         spoken = frames_in(spans, len(mel), window_s=window_s, hop_s=hop_s)
-        sums.append(mel[spoken].sum(axis=0, dtype=np.float64))  # (M,)
+        mine, everything = np.zeros((2, mel[:0].shape[1]))
+        for at in range(0, len(mel), _READ_FRAMES):
+            part = mel[at : at + _READ_FRAMES]
+            mine += part[spoken[at : at + _READ_FRAMES]].sum(axis=0, dtype=np.float64)
+            everything += part.sum(axis=0, dtype=np.float64)
+        sums.append(mine)
         counts.append(int(spoken.sum()))
-        silent_sums.append(mel.sum(axis=0, dtype=np.float64))
+        silent_sums.append(everything)
         silent_counts.append(len(mel))
     if not any(counts):
         sums, counts = silent_sums, silent_counts

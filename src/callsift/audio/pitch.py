@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from callsift.audio.features import frames_in
-from callsift.types import FloatArray, Span
+from callsift.types import FloatArray, Signal, Span
 
 LOW_HZ, HIGH_HZ = 65.0, 450.0
 WINDOW_S = 0.05
@@ -31,16 +31,15 @@ _CHUNK_FRAMES = 2048
 _MIN_VOICED_S = 0.5
 
 
-def pitch_track(samples: FloatArray, rate_hz: int, *, window_s: float, hop_s: float) -> tuple[FloatArray, FloatArray]:
+def pitch_track(samples: Signal, rate_hz: int, *, window_s: float, hop_s: float) -> tuple[FloatArray, FloatArray]:
     """Samples (T,) → log2 of the pitch in Hz (F,), and how periodic each frame is (F,) in [0, 1].
 
-    `window_s`, `hop_s`: of the log-mel whose frames these match. The pitch of an unvoiced frame means nothing.
+    The samples are read in stretches. `window_s`, `hop_s`: of the log-mel whose frames these match. The pitch of an
+    unvoiced frame means nothing.
     """
     window, hop, width = (round(seconds * rate_hz) for seconds in (window_s, hop_s, WINDOW_S))
     frames = 1 + max(0, samples.size - window) // hop
     before = max(0, (width - window) // 2)
-    padded = np.pad(samples, (before, width + window))
-    framed = sliding_window_view(padded, width)[::hop][:frames]  # (F, width), no copy
     taper = np.hanning(width)
     shortest, longest = int(rate_hz / HIGH_HZ), int(rate_hz / LOW_HZ) + 1
     size = 1 << (width + longest).bit_length()
@@ -49,7 +48,9 @@ def pitch_track(samples: FloatArray, rate_hz: int, *, window_s: float, hop_s: fl
     cost = _OCTAVE_COST * np.log2(lags / shortest)
     pitch, periodic, power = (np.empty(frames, np.float32) for _ in range(3))
     for start in range(0, frames, _CHUNK_FRAMES):
-        part = framed[start : start + _CHUNK_FRAMES].astype(np.float64)
+        count = min(_CHUNK_FRAMES, frames - start)
+        stretch = _stretch(samples, start * hop - before, (count - 1) * hop + width)
+        part = sliding_window_view(stretch, width)[::hop].astype(np.float64)  # (chunk, width)
         part = (part - part.mean(axis=1, keepdims=True)) * taper
         found = _autocorrelation(part, size, longest + 1)  # (chunk, lags)
         strength = found[:, shortest:] / (found[:, :1] + 1e-9) / (own[shortest:] / own[0])
@@ -59,6 +60,14 @@ def pitch_track(samples: FloatArray, rate_hz: int, *, window_s: float, hop_s: fl
         power[start : start + len(part)] = found[:, 0]
     periodic[power < _SILENT * np.percentile(power, _LOUD_PERCENTILE)] = 0.0  # the last of a tone that just ended
     return pitch, periodic
+
+
+def _stretch(samples: Signal, start: int, count: int) -> FloatArray:
+    """`count` samples from `start` on, zeros where there are none."""
+    found: FloatArray = np.zeros(count, np.float32)
+    part = samples[max(0, start) : max(0, start + count)]
+    found[max(0, -start) : max(0, -start) + part.size] = part
+    return found
 
 
 def relative_pitch(

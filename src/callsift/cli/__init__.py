@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from callsift import __version__
-from callsift.cli import data, score, train
+from callsift.cli import data, doctor, models, prepare, score, train
 from callsift.errors import CallsiftError
 
 app = typer.Typer(
@@ -47,7 +47,10 @@ def _options(
 
 score.register(app)
 data.register(app)
+prepare.register(app)
 train.register(app)
+models.register(app)
+doctor.register(app)
 
 
 def main() -> None:

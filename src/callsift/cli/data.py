@@ -1,22 +1,17 @@
-"""`callsift validate` and `callsift prepare`: look at data before training on it."""
+"""`callsift validate`: look at a manifest before training on it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from callsift.types import PreparedCall
-
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
+    """Add the verb of this file."""
     app.command()(validate)
-    app.command()(prepare)
 
 
 def validate(
@@ -45,44 +40,3 @@ def validate(
     for name, values in columns.items():
         counts = ", ".join(f"{value} {count}" for value, count in sorted(Counter(values).items()))
         typer.echo(f"{name}: {counts}")
-
-
-def prepare(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the prepared set.", show_default=False)],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Training configuration whose front_end is used.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, as in front_end.silence=remove.")
-    ] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
-) -> None:
-    """Decode, transcribe and cut calls once; train, score and evaluate take the folder as they take a manifest."""
-    from callsift.cli.show import progress, say
-    from callsift.config import load_train_config
-    from callsift.data.manifest import read_manifest
-    from callsift.errors import DataError, ErrorCode, RecordingError
-    from callsift.files import exclusive_lock
-    from callsift.pipeline import Pipeline, make_asr, write_prepared
-    from callsift.text.tokens import word_tokenizer
-
-    front_end = load_train_config(config, settings or ()).front_end
-    found = read_manifest(manifest)
-    pipeline = Pipeline(front_end, word_tokenizer(), make_asr(asr))
-    failed: list[str] = []
-
-    def prepared() -> Iterator[PreparedCall]:
-        for call in progress(found.calls, len(found.calls), "preparing"):
-            try:
-                yield pipeline.prepare(call)
-            except (RecordingError, DataError) as error:
-                failed.append(call.call_id)
-                code = error.code if isinstance(error, RecordingError) else ErrorCode.BAD_TRANSCRIPT
-                say(f"left out: {call.call_id}: {code}: {error}")
-
-    with exclusive_lock(output / ".lock"):
-        written = write_prepared(output, prepared(), front_end)
-    say(f"{written} calls prepared in {output}" + (f", {len(failed)} left out" if failed else ""))
-    if failed:
-        raise typer.Exit(1)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.bundle import STARTER
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP, RATE_HELP, TIMEOUT_HELP
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
-    from callsift.scoring.batch import ScorerSpec
-    from callsift.scoring.scorer import Scorer
+    from callsift.scoring.batch import BatchScorer
     from callsift.scoring.sources import Sources
 
 
@@ -67,14 +67,16 @@ def score(
         typer.Argument(metavar="PATH...", help="Recordings, folders, globs, or a manifest.jsonl.", show_default=False),
     ],
     model: Annotated[str, typer.Option("--model", "-m", help="A bundle's folder, or 'starter'.")] = STARTER,
-    asr: Annotated[
-        str | None,
-        typer.Option("--asr", help="Speech recognition for calls without transcript; 'none' scores by audio alone."),
-    ] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     channels: Annotated[
         str | None,
         typer.Option("--channels", help="Who is on channel 0, 1, …: 'agent,customer' or 'customer,agent'."),
     ] = None,
+    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    rate: Annotated[int | None, typer.Option("--rate", min=2000, max=384000, help=RATE_HELP)] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Take phone, card and identity numbers and e-mails out of the text.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Results as .jsonl (with evidence), .csv or .parquet."),
@@ -82,6 +84,7 @@ def score(
     report: Annotated[Path | None, typer.Option("--report", help="Also write an HTML report here.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an --output that was stopped.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:
     """Grade recordings: a table ranked by how good a lead each call is, or one JSON line per call.
 
@@ -91,7 +94,7 @@ def score(
     """
     from callsift.bundle import find_bundle, load_bundle
     from callsift.cli.show import say
-    from callsift.scoring.batch import ScorerSpec
+    from callsift.scoring.batch import BatchScorer, ScorerSpec
     from callsift.scoring.output import FORMATS, require_parquet
     from callsift.scoring.sources import find_calls, parse_channels
 
@@ -103,14 +106,16 @@ def score(
         raise UsageError("--resume needs the --output FILE to go on with")
     if output is not None and output.suffix != ".jsonl" and output.exists():
         raise UsageError(f"{output} exists; name another --output, or remove it")
-    sources = find_calls(paths, parse_channels(channels))
-    bundle = load_bundle(find_bundle(model))
-    spec = ScorerSpec(bundle.path, asr, channels=channels)
-    scorer = spec.make()
-    _refuse_foreign_sets(sources, bundle.front_end.sha256)
-    for note in sources.notes:
-        say(f"warning: {note.message}")
-    rows, failed = _run(spec, scorer, sources, output, resume, workers)
+    sources = find_calls(paths, parse_channels(channels), rate)
+    folder = find_bundle(model)
+    said = {"channels": channels, "rate_hz": rate}
+    spec = ScorerSpec(folder, asr, diarizer=diarizer, redact=redact, said=said)
+    with BatchScorer(spec, workers, timeout) as scorer:
+        bundle = load_bundle(folder)  # while the first worker starts
+        _refuse_foreign_sets(sources, bundle.front_end.sha256)
+        for note in sources.notes:
+            say(f"warning: {note.message}")
+        rows, failed = _run(scorer, sources, output, resume)
     if report is not None:
         from callsift.scoring.report import write_report
 
@@ -127,12 +132,9 @@ def _refuse_foreign_sets(sources: Sources, front_end_sha256: str) -> None:
         check_prepared(manifest.parent, front_end_sha256)
 
 
-def _run(
-    spec: ScorerSpec, scorer: Scorer, sources: Sources, output: Path | None, resume: bool, workers: int
-) -> tuple[list[dict[str, Any]], int]:
+def _run(scorer: BatchScorer, sources: Sources, output: Path | None, resume: bool) -> tuple[list[dict[str, Any]], int]:
     """Score what isn't scored yet. With an output, every result is in a file before the next call is begun."""
     from callsift.cli.show import progress, say
-    from callsift.scoring.batch import score_all
     from callsift.scoring.output import ResultFile, journal_of, write_table
     from callsift.scoring.scorer import result_row
 
@@ -141,8 +143,8 @@ def _run(
     if output is not None:
         file = ResultFile(
             journal_of(output),
-            model=scorer.info,
-            settings_sha256=scorer.settings_sha256,
+            model=scorer.identity.info,
+            settings_sha256=scorer.identity.settings_sha256,
             calls=sources.calls,
             resume=resume,
         )
@@ -151,7 +153,7 @@ def _run(
     if done:
         say(f"{len(done)} calls are scored already")
     try:
-        for found in progress(score_all(spec, scorer, todo, workers), len(todo), "scoring"):
+        for found in progress(scorer.score_all(todo), len(todo), "scoring"):
             row = result_row(found)
             done[found.call_id] = row
             if file is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from callsift.scoring.report import label_text, ranked
-from callsift.types import Label
+from callsift.types import Label, Note
 
 Item = TypeVar("Item")
 
@@ -77,11 +77,20 @@ def _moment(row: Mapping[str, Any]) -> str:
 
 
 def print_warnings(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Every kind of warning once on stderr, with the number of calls it concerns."""
+    """Every kind of warning of result rows once on stderr, with the number of calls it concerns."""
+    _print_once([(note["code"], note["message"]) for note in row["warnings"]] for row in rows)
+
+
+def print_notes(calls: Iterable[Iterable[Note]]) -> None:
+    """The same of the notes on calls."""
+    _print_once([(note.code.value, note.message) for note in notes] for notes in calls)
+
+
+def _print_once(calls: Iterable[Iterable[tuple[str, str]]]) -> None:
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    for row in rows:
-        for code, message in {note["code"]: note["message"] for note in row["warnings"]}.items():
+    for notes in calls:
+        for code, message in dict(notes).items():
             first.setdefault(code, message)
             counts[code] += 1
     for code, count in counts.most_common():

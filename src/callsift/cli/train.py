@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callsift.cli.options import ASR_HELP
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def train(
     output: Folder,
     config: Annotated[str | None, typer.Option("--config", "-c", help=CONFIG_HELP)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One setting, as in fit.epochs=20.")] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
@@ -85,7 +86,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run, or a bundle (no torch needed).")],
     data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
     split: Annotated[str | None, typer.Option("--split", help="Only calls of this split.")] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help="Speech recognition; 'none' for none.")] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
 ) -> None:
     """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""

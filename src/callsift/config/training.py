@@ -81,6 +81,11 @@ class TrainConfig(Settings):
             _check_audio(network.encoder("audio"), front_end)
         if "text" in network.streams:
             _check_text(network.encoder("text"), front_end)
+        if "silence" in network.streams and front_end.silence == "remove":
+            raise ValueError(
+                "front_end.silence 'remove' takes out what the stream 'silence' would measure; leave 'silence' out of "
+                "network.streams, or keep the pauses"
+            )
         if network.readout == "flatten" and network.fusion != "msmt-fn":
             raise ValueError(f"network.readout 'flatten' belongs to msmt-fn, and network.fusion is '{network.fusion}'")
         return self

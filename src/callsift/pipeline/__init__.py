@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from callsift.config import FrontEnd
 from callsift.pipeline.prepare import NO_ASR, Preparer
-from callsift.pipeline.prepared_set import asr_of, check_prepared, write_prepared
+from callsift.pipeline.prepared_set import asr_of, check_prepared
 from callsift.pipeline.recognise import engine_name
 from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
 from callsift.plugins import AsrEngine, Diarizer, make
@@ -24,7 +24,7 @@ from callsift.types import Call, CallInputs, Note, PreparedCall
 DEFAULT_ASR = "pocketsphinx"
 NO_DIARIZER = "none"
 
-__all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_seconds", "write_prepared"]
+__all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_seconds"]
 
 
 class Pipeline:
@@ -55,8 +55,7 @@ class Pipeline:
         Raises:
             ConfigError: a part that is not known, or can't be made with these options.
         """
-        other = None if diarizer is None else make("diarizer", diarizer)
-        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr), other)
+        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr), make_diarizer(diarizer))
 
     def prepare(self, call: Call) -> PreparedCall:
         """Decode, transcribe where there is no transcript, and cut into segments.
@@ -91,3 +90,9 @@ def make_asr(name: str | None) -> AsrEngine | None:
         return None
     engine: AsrEngine = make("asr", name or DEFAULT_ASR)
     return engine
+
+
+def make_diarizer(name: str | None) -> Diarizer | None:
+    """The diarizer of a specification; None leaves it to the front end."""
+    diarizer: Diarizer | None = None if name is None else make("diarizer", name)
+    return diarizer

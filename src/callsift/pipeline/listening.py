@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 from callsift.audio.channels import assign_roles
 from callsift.audio.health import Health, examine, mended, notes_on
-from callsift.errors import WarningCode
 from callsift.plugins import Diarizer
 from callsift.speech.crosstalk import without_leak
-from callsift.speech.spans import total_s
 from callsift.speech.vad import detect_speech
 from callsift.types import Note, Role, Span, Turn, Waveform
 
@@ -64,9 +62,7 @@ class Hearing:
     def on_channels(self, turns: Sequence[Turn]) -> tuple[Turn, ...]:
         """Turns of a transcript, which number the file's channels, as turns of the waveform's."""
         place = {number: at for at, number in enumerate(self.kept)}
-        return tuple(
-            turn if turn.channel is None else replace(turn, channel=place.get(turn.channel)) for turn in turns
-        )
+        return tuple(turn if turn.channel is None else replace(turn, channel=place.get(turn.channel)) for turn in turns)
 
 
 def listen(waveform: Waveform, given: Mapping[int, Role] | None, diarizer: Diarizer | None) -> Hearing:

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from callsift.config import FrontEnd
 from callsift.data.manifest import write_manifest
-from callsift.errors import DataError
+from callsift.errors import CallsiftError, DataError, ErrorCode, RecordingError
 from callsift.files import read_json, write_json
+from callsift.pipeline.measures import MeasuredRow, measures_of
 from callsift.speech.vad import VAD_NAME
-from callsift.types import Call, PreparedCall
+from callsift.types import Call, Note, PreparedCall
 
 SCHEMA_VERSION = 1
 _FILE = "front_end.json"
 
 
-def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: FrontEnd) -> int:
-    """Write the set when all calls are through and say how many there are.
+@dataclass(frozen=True, slots=True)
+class PreparedRow:
+    """What a prepared set keeps of a call: the call with its segments, who wrote the text, and what was odd."""
 
-    The manifest comes last: a folder with one is whole.
-    """
-    calls: list[Call] = []
-    engines: set[str] = set()
-    for found in prepared:
-        engines |= {found.asr} if found.asr else set()
-        calls.append(replace(found.call, language=found.language, transcript=None, turns=(), segments=found.segments))
+    call: Call
+    asr: str | None
+    notes: tuple[Note, ...]
+    measures: tuple[MeasuredRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call that can't be prepared, and why."""
+
+    call: Call
+    code: ErrorCode
+    message: str
+
+
+def prepared_row(prepared: PreparedCall, *, measured: bool = False) -> PreparedRow:
+    """A prepared call without its audio. `measured`: with its measures, which read the audio once more."""
+    call = replace(
+        prepared.call, language=prepared.language, transcript=None, turns=(), segments=prepared.segments,
+        # Roles settled here are not to be settled again, without the turns, by whoever reads the set.
+        channels=prepared.channels if {"agent", "customer"} <= set(prepared.channels.values()) else prepared.call.channels,
+    )  # fmt: skip
+    return PreparedRow(call, prepared.asr, prepared.notes, measures_of(prepared) if measured else ())
+
+
+def row_or_refusal(
+    prepare: Callable[[Call], PreparedCall], call: Call, *, measured: bool = False
+) -> PreparedRow | Refused:
+    """What a prepared set gets of a call; whatever is wrong with the call itself comes back, it is never raised."""
+    try:
+        return prepared_row(prepare(call), measured=measured)
+    except RecordingError as error:
+        return Refused(call, error.code, str(error))
+    except MemoryError:
+        return Refused(call, ErrorCode.OUT_OF_MEMORY, "not enough memory for this call")
+    except CallsiftError as error:
+        return Refused(call, ErrorCode.BAD_TRANSCRIPT, str(error))
+
+
+def write_prepared(folder: Path, rows: Sequence[PreparedRow], front_end: FrontEnd) -> None:
+    """Write the set. The manifest comes last: a folder with one is whole."""
+    engines = {row.asr for row in rows if row.asr}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(
         folder / _FILE,
@@ -38,8 +75,7 @@ def write_prepared(folder: Path, prepared: Iterable[PreparedCall], front_end: Fr
             "asr": min(engines, default=None),
         },
     )
-    write_manifest(folder / "manifest.jsonl", calls)
-    return len(calls)
+    write_manifest(folder / "manifest.jsonl", (row.call for row in rows))
 
 
 def check_prepared(folder: Path, front_end_sha256: str) -> None:

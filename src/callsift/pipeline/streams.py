@@ -1,8 +1,4 @@
-"""PreparedCall → the streams of every segment, as the encoders take them: text, audio, and precomputed ones.
-
-Audio is worked out once over the whole call and sliced, so that a segment's frames do not depend on where
-the call was cut, and a role's reference is the same in every segment.
-"""
+"""PreparedCall → the streams of every segment, as the encoders take them: text, audio, and precomputed ones."""
 
 from __future__ import annotations
 
@@ -12,39 +8,38 @@ import numpy as np
 
 from callsift.audio.channels import assign_roles
 from callsift.audio.decode import decode
-from callsift.audio.features import (
-    frame_owners,
-    log_mel,
-    relative_to_speaker,
-    resample,
-    speaker_reference,
-    zero_mean_unit_variance,
-)
-from callsift.audio.pitch import pitch_track, relative_pitch
-from callsift.config import FrontEnd, LogMel
+from callsift.audio.spool import Spool
+from callsift.audio.spool import resampled_signal as resample
+from callsift.config import FrontEnd
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
-from callsift.speech.cutting import kept_spans
+from callsift.pipeline.call_audio import CallAudio, Mix
+from callsift.pipeline.silence import silence_inputs
 from callsift.speech.spans import joined, total_s, within
 from callsift.speech.vad import detect_speech
 from callsift.text.format import format_turns, template_for
 from callsift.text.tokens import TextTokens
 from callsift.types import (
     CallInputs,
-    FloatArray,
     Note,
     PreparedCall,
     Role,
     Segment,
+    Signal,
     Span,
     StreamInput,
     StreamRef,
     Waveform,
 )
 
-MADE_STREAMS = ("text", "audio")
+MADE_STREAMS = ("text", "audio", "silence")
 """Made from the recording and the transcript; a stream of any other name is read as the manifest gives it, and so is
 `audio` with `input: precomputed`."""
+
+USUAL_STREAMS = ("text", "audio")
+"""What is made where nothing is named."""
+
+_BLOCK = 1 << 18
 
 
 class StreamMaker:
@@ -60,13 +55,15 @@ class StreamMaker:
         """See `callsift.pipeline.Pipeline.inputs`."""
         made: dict[str, list[StreamInput | None]] = {}
         notes: list[Note] = []
-        for name in MADE_STREAMS if streams is None else streams:
+        for name in USUAL_STREAMS if streams is None else streams:
             if name == "text":
                 made[name], cut = self._texts(prepared)
                 notes += self._cut_notes(cut)
             elif name == "audio" and self.front_end.input != "precomputed":
                 made[name] = self._audio(prepared)
                 notes += self._role_notes(prepared)
+            elif name == "silence":
+                made[name] = silence_inputs(prepared, role_spans(prepared))
             else:
                 made[name] = _precomputed(prepared, name)
         segments = tuple({name: values[at] for name, values in made.items()} for at in range(len(prepared.segments)))
@@ -88,39 +85,54 @@ class StreamMaker:
             return self._own_recordings(prepared)
         if prepared.waveform is None:
             return [None] * len(prepared.segments)
-        heard = CallAudio(self.front_end, prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared))
         spans = [
             Span(segment.start_s, segment.end_s) if segment.start_s is not None and segment.end_s is not None else None
             for segment in prepared.segments
         ]
-        return [None if span is None else heard.cut(span) for span in spans]
+        return self._cut(prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared), spans)
+
+    def _cut(
+        self,
+        waveform: Waveform,
+        channels: Mapping[int, Role],
+        speech: Sequence[Sequence[Span]],
+        roles: Mapping[Role, Sequence[Span]],
+        spans: Sequence[Span | None],
+    ) -> list[StreamInput | None]:
+        """The audio of some stretches of a waveform; of a long one, made when it is asked for."""
+        rate_hz = self.front_end.encoder_rate_hz
+        signals = [
+            resample(signal, waveform.rate_hz, rate_hz)
+            for signal in _signals(waveform, channels, self.front_end.channels)
+        ]
+        heard = CallAudio(self.front_end, signals, speech, roles)
+        found = [None if span is None else heard.cut(span) for span in spans]
+        return [each.kept() if each is not None and heard.small else each for each in found]
 
     def _own_recordings(self, prepared: PreparedCall) -> list[StreamInput | None]:
         """Segments that each have a file: laid end to end, they are the call."""
-        parts = [_own_waveform(segment) for segment in prepared.segments]
-        rates = {part.rate_hz for part in parts if part is not None}
-        counts = {part.channels for part in parts if part is not None}
-        rate_hz, count = max(rates), min(counts)
+        parts = [_own_waveform(segment, prepared.call.rate_hz) for segment in prepared.segments]
+        rate_hz = max(part.rate_hz for part in parts if part is not None)
+        count = min(part.channels for part in parts if part is not None)
         spans: list[Span | None] = []
-        samples: list[FloatArray] = []
-        clock = 0
+        laid = Spool(count, f"Call '{prepared.call.call_id}'")
         for part in parts:
             if part is None:
                 spans.append(None)
                 continue
-            piece = np.stack([resample(channel, part.rate_hz, rate_hz) for channel in part.samples[:count]])
-            spans.append(Span(clock / rate_hz, (clock + piece.shape[1]) / rate_hz))
-            samples.append(piece)
-            clock += piece.shape[1]
-        whole = Waveform(np.concatenate(samples, axis=1), rate_hz)
+            start = len(laid)
+            sides = [resample(part.channel(c), part.rate_hz, rate_hz) for c in range(count)]
+            for at in range(0, sides[0].size, _BLOCK):
+                laid.append(np.stack([side[at : at + _BLOCK] for side in sides], axis=1))
+            spans.append(Span(start / rate_hz, len(laid) / rate_hz))
+        whole = Waveform(laid.samples(), rate_hz)
         channels = assign_roles(whole, prepared.call.channels)
-        speech = tuple(detect_speech(channel, rate_hz) for channel in whole.samples)
+        speech = tuple(detect_speech(whole.channel(c), rate_hz) for c in range(count))
         spoken: dict[Role, list[Span]] = {}
         for channel, heard_speech in enumerate(speech):
             spoken.setdefault(channels[channel], []).extend(heard_speech)
-        roles = {role: joined(spans) for role, spans in spoken.items()}
-        heard = CallAudio(self.front_end, whole, channels, speech, roles)
-        return [None if span is None else heard.cut(span) for span in spans]
+        roles = {role: joined(found) for role, found in spoken.items()}
+        return self._cut(whole, channels, speech, roles, spans)
 
     def _cut_notes(self, cut: int) -> tuple[Note, ...]:
         if not cut:
@@ -134,75 +146,6 @@ class StreamMaker:
             return ()
         message = f"the model hears '{wanted}', but no channel is known to be the customer's: it got the mix"
         return (Note(WarningCode.UNKNOWN_ROLES, message),)
-
-
-class CallAudio:
-    """The encoder's view of a call's audio, from which segments are cut.
-
-    Log-mel (F, C·M), pitch (F, C·2), or both: relative to the speaker's own over the call if the front end says so.
-    Waveform: (samples, C) at the encoder's rate, normalised over the call or the segment.
-    """
-
-    def __init__(
-        self,
-        front_end: FrontEnd,
-        waveform: Waveform,
-        channels: Mapping[int, Role],
-        speech: Sequence[Sequence[Span]],
-        roles: Mapping[Role, Sequence[Span]],
-    ) -> None:
-        self.front_end = front_end
-        self.speech = speech
-        signals = [
-            resample(signal, waveform.rate_hz, front_end.encoder_rate_hz)
-            for signal in _signals(waveform, channels, front_end.channels)
-        ]
-        if front_end.audio_features:
-            self.rate_hz = 1.0 / front_end.logmel.hop_s
-            views = [view for signal in signals for view in _features(front_end, signal, roles)]
-            self.view: FloatArray = np.concatenate(views, axis=1)
-        else:
-            if front_end.normalise == "call":
-                signals = [zero_mean_unit_variance(signal) for signal in signals]
-            self.rate_hz = float(front_end.encoder_rate_hz)
-            self.view = np.stack(signals, axis=1)
-
-    def cut(self, span: Span) -> StreamInput | None:
-        """What the encoder gets of a stretch of the call; None if nothing is left of it."""
-        kept = kept_spans(span, self.speech, self.front_end.silence)
-        bounds = [(round(s.start_s * self.rate_hz), round(s.end_s * self.rate_hz)) for s in kept]
-        pieces = [self.view[start:end] for start, end in bounds]
-        values = np.concatenate(pieces) if pieces else self.view[:0]
-        if len(values) == 0:
-            return None
-        if self.front_end.input == "waveform" and self.front_end.normalise == "segment":
-            values = np.stack([zero_mean_unit_variance(column) for column in values.T], axis=1)
-        return StreamInput(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def _features(front_end: FrontEnd, signal: FloatArray, roles: Mapping[Role, Sequence[Span]]) -> list[FloatArray]:
-    """Log-mel (F, M) and pitch (F, 2) of one channel (samples,), whichever the front end asks for."""
-    constants, rate_hz = front_end.logmel, front_end.encoder_rate_hz
-    relative = front_end.speaker_reference == "call"
-    views = []
-    if "logmel" in front_end.input:
-        mel = log_mel(signal, rate_hz, **constants.model_dump())
-        views.append(_relative(mel, constants, roles) if relative else mel)
-    if "pitch" in front_end.input:
-        clock = {"window_s": constants.window_s, "hop_s": constants.hop_s}
-        pitch, periodic = pitch_track(signal, rate_hz, **clock)
-        views.append(relative_pitch(pitch, periodic, list(roles.values()) if relative else (), **clock))
-    return views
-
-
-def _relative(view: FloatArray, constants: LogMel, roles: Mapping[Role, Sequence[Span]]) -> FloatArray:
-    """Log-mel (F, M) less the mean of whichever role speaks in each frame; less the call's mean in silence."""
-    spans = list(roles.values())
-    if not spans:
-        return np.asarray(view - view.mean(axis=0), dtype=np.float32)
-    clock = {"window_s": constants.window_s, "hop_s": constants.hop_s}
-    reference = speaker_reference([view] * len(spans), spans, **clock)
-    return relative_to_speaker(view, reference, frame_owners(spans, len(view), **clock))
 
 
 def role_spans(prepared: PreparedCall) -> dict[Role, tuple[Span, ...]]:
@@ -255,15 +198,15 @@ def _precomputed(prepared: PreparedCall, name: str) -> list[StreamInput | None]:
     return found
 
 
-def _own_waveform(segment: Segment) -> Waveform | None:
+def _own_waveform(segment: Segment, raw_rate_hz: int | None) -> Waveform | None:
     """A segment's own recording; with times, that stretch of it."""
     if segment.audio is None:
         return None
-    whole = decode(segment.audio).waveform
+    whole = decode(segment.audio, raw_rate_hz).waveform
     if segment.start_s is None or segment.end_s is None:
         return whole
     first, end = (round(seconds * whole.rate_hz) for seconds in (segment.start_s, segment.end_s))
-    if first >= whole.samples.shape[1]:
+    if first >= whole.length:
         raise RecordingError(
             ErrorCode.TOO_SHORT,
             f"{segment.audio.name} ends at {whole.duration_s:.2f} s, before segment {segment.segment_id} begins "
@@ -272,14 +215,10 @@ def _own_waveform(segment: Segment) -> Waveform | None:
     return Waveform(whole.samples[:, first:end], whole.rate_hz)
 
 
-def _signals(waveform: Waveform, channels: Mapping[int, Role], wanted: str) -> list[FloatArray]:
+def _signals(waveform: Waveform, channels: Mapping[int, Role], wanted: str) -> list[Signal]:
     """The signals (samples,) that the encoder hears, at the recording's rate."""
-    mix = waveform.samples.mean(axis=0, dtype=np.float32)
+    mix: Signal = Mix(waveform.samples) if waveform.channels > 1 else waveform.channel(0)
     by_role = {role: channel for channel, role in channels.items()}
-    customer = by_role.get("customer")
-    if wanted == "mix":
-        return [mix]
-    if wanted == "customer":
-        return [mix if customer is None else waveform.samples[customer]]
-    agent = by_role.get("agent")
-    return [mix if channel is None else waveform.samples[channel] for channel in (agent, customer)]
+    heard: dict[str, list[int | None]] = {"mix": [None], "customer": [by_role.get("customer")]}
+    sides = heard.get(wanted, [by_role.get("agent"), by_role.get("customer")])
+    return [mix if channel is None else waveform.channel(channel) for channel in sides]

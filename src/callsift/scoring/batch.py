@@ -1,24 +1,38 @@
-"""Many calls: in this process, or in several that each hold the model.
+"""Many calls, scored by worker processes that each hold the model.
 
-A worker that dies (a native library crashing on a file) costs that file alone: the calls in flight are
-tried again one by one, and the one that kills its worker again is reported as `crashed`.
+A native library that crashes, hangs or eats the memory costs the call alone that it was working on; see
+`callsift.isolation`. The process that hands out the calls never loads the model, so that it starts no later with
+workers than it would without.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from callsift.bundle import load_bundle
 from callsift.errors import ErrorCode
+from callsift.isolation import Lost, Workers
 from callsift.scoring.scorer import Scorer, printable
-from callsift.types import Call, CallScore
+from callsift.types import Call, CallScore, ModelInfo
+
+_ADVICE = {
+    ErrorCode.TIMEOUT: "Allow more by --timeout, or convert the recording to WAV and score it again.",
+    ErrorCode.CRASHED: "A library crashed on this call: convert the recording to WAV and score it again.",
+    ErrorCode.OUT_OF_MEMORY: "Score it alone, with fewer --workers, or where there is more memory.",
+    ErrorCode.INTERNAL: "Run with --debug for the traceback.",
+}
+
+BASE_LIMIT_S = 600.0
+LIMIT_PER_AUDIO_S = 5.0
+"""The default time limit of a call: slow recognition on a busy machine must not be taken for a hang."""
+
+_THINNEST_BYTES_PER_S = 600.0
+"""The bit rate of the thinnest telephone codec in files (AMR at 4.75 kbit/s, RFC 4867)."""
+
+_WAV_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,75 +42,102 @@ class ScorerSpec:
     bundle: Path
     asr: str | None = None
     threads: int | None = None
-    channels: str | None = None
-    """`--channels`, which results depend on."""
+    diarizer: str | None = None
+    redact: bool = False
+    said: Mapping[str, str | int | None] = field(default_factory=dict)
+    """What was said of the recordings (`channels`, `rate_hz`), which results depend on."""
 
     def make(self) -> Scorer:
         bundle = load_bundle(self.bundle)
-        return Scorer.from_bundle(bundle, asr=self.asr, threads=self.threads, channels=self.channels)
+        return Scorer.from_bundle(
+            bundle, asr=self.asr, threads=self.threads, diarizer=self.diarizer, redact=self.redact, said=self.said
+        )
+
+    def make_worker(self) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:
+        """For `callsift.isolation`: who scores, and the function that does."""
+        scorer = self.make()
+        return ScorerIdentity(scorer.info, scorer.settings_sha256), scorer.score
 
 
-def score_all(spec: ScorerSpec, scorer: Scorer, calls: Sequence[Call], workers: int = 1) -> Iterator[CallScore]:
-    """Scores as they are ready, one per call. `scorer` does the work itself when `workers` is 1."""
-    if workers <= 1 or len(calls) <= 1:
-        yield from map(scorer.score, calls)
-        return
-    spec = replace(spec, threads=max(1, (os.cpu_count() or 1) // workers))
-    left = deque(calls)
-    while left:
-        lost: list[Call] = []
-        yield from _pooled(spec, left, workers, lost)
-        for call in lost:
-            again = list(_pooled(spec, deque([call]), 1, []))
-            yield again[0] if again else _crashed(scorer, call)
+@dataclass(frozen=True, slots=True)
+class ScorerIdentity:
+    """What a result says of where it is from."""
+
+    info: ModelInfo
+    settings_sha256: str
 
 
-_worker: Scorer | None = None
+class BatchScorer:
+    """Scores calls in worker processes; a context manager."""
+
+    def __init__(self, spec: ScorerSpec, workers: int = 1, timeout_s: float | None = None) -> None:
+        """`timeout_s`: how long a call may take; None: in proportion to its recording; 0: as long as it likes."""
+        if workers > 1:
+            spec = replace(spec, threads=max(1, (os.cpu_count() or 1) // workers))
+        self._limit_s = time_limit(timeout_s)
+        self._workers: Workers[ScorerIdentity, Call, CallScore] = Workers(spec.make_worker, workers)
+
+    def __enter__(self) -> BatchScorer:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *rest: object) -> None:
+        self._workers.__exit__(error, *rest)
+
+    @property
+    def identity(self) -> ScorerIdentity:
+        """Model and settings, as the first worker to be ready gives them.
+
+        Raises:
+            CallsiftError: the bundle can't be loaded, the engine is not known, or no worker can be started.
+        """
+        return self._workers.about
+
+    def score_all(self, calls: Iterable[Call]) -> Iterator[CallScore]:
+        """Scores as they are ready, one per call.
+
+        Raises:
+            CallsiftError: as `identity`.
+        """
+        for call, found in self._workers.run(calls, self._limit_s):
+            yield self._lost(call, found) if isinstance(found, Lost) else found
+
+    def _lost(self, call: Call, lost: Lost) -> CallScore:
+        return CallScore(
+            call_id=call.call_id,
+            path=None if call.audio is None else printable(call.audio),
+            audio_sha256=None,
+            duration_s=None,
+            language=call.language,
+            model=self.identity.info,
+            settings_sha256=self.identity.settings_sha256,
+            error=(lost.code, f"{lost.message}. {_ADVICE[lost.code]}"),
+        )
 
 
-def _start(spec: ScorerSpec) -> None:
-    global _worker  # noqa: PLW0603 - one scorer per worker process is the point
-    _worker = spec.make()
+def time_limit(timeout_s: float | None) -> Callable[[Call], float | None]:
+    """How long a call may take: in proportion to its recording (None), as long as it likes (0), or so many seconds."""
+    return default_limit_s if timeout_s is None else lambda call: timeout_s or None
 
 
-def _score(call: Call) -> CallScore:
-    assert _worker is not None
-    return _worker.score(call)
+def default_limit_s(call: Call) -> float:
+    """How long a call may take where nobody said it: `BASE_LIMIT_S`, and more for every second it may last."""
+    recordings = {path for path in (call.audio, *(segment.audio for segment in call.segments)) if path is not None}
+    return BASE_LIMIT_S + LIMIT_PER_AUDIO_S * sum(map(_longest_s, recordings))
 
 
-def _pooled(spec: ScorerSpec, left: deque[Call], workers: int, lost: list[Call]) -> Iterator[CallScore]:
-    """Take calls from `left` until none is left or a worker dies; the calls then under way go to `lost`."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(spec,))
-    waiting: dict[Future[CallScore], Call] = {}
+def _longest_s(path: Path) -> float:
+    """How long a recording may last by its size: as a WAV header says, or in the thinnest of codecs."""
     try:
-        while left or waiting:
-            while left and len(waiting) < 2 * workers:
-                call = left.popleft()
-                waiting[pool.submit(_score, call)] = call
-            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for done in ready:
-                result = done.result()
-                del waiting[done]
-                yield result
-    except BrokenProcessPool:
-        for future, call in waiting.items():
-            if future.done() and future.exception() is None:
-                yield future.result()
-            else:
-                lost.append(call)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _crashed(scorer: Scorer, call: Call) -> CallScore:
-    return CallScore(
-        call_id=call.call_id,
-        path=None if call.audio is None else printable(call.audio),
-        audio_sha256=None,
-        duration_s=None,
-        language=call.language,
-        model=scorer.info,
-        settings_sha256=scorer.settings_sha256,
-        error=(ErrorCode.CRASHED, "a library crashed on this file; convert it to WAV and score it again"),
-    )
+        if not path.is_file():  # reading from a pipe would wait for its other end
+            return 0.0
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_WAV_HEAD_BYTES)
+    except OSError:
+        return 0.0  # that it can't be read is found out soon enough
+    longest_s = size / _THINNEST_BYTES_PER_S
+    at = head.find(b"fmt ")
+    if head[:4] != b"RIFF" or at < 0:
+        return longest_s
+    bytes_per_s = int.from_bytes(head[at + 16 : at + 20], "little")  # nAvgBytesPerSec of WAVEFORMAT
+    return min(longest_s, size / max(1, bytes_per_s))

@@ -14,11 +14,11 @@ from typing import Any
 
 from callsift.bundle import Bundle
 from callsift.canonical import sha256_of_json
-from callsift.config import FrontEnd
 from callsift.decision import Calibration, Verdict
 from callsift.errors import CallsiftError, ErrorCode, RecordingError, WarningCode
 from callsift.labels import LabelScheme
 from callsift.pipeline import Pipeline, segment_text, speech_seconds
+from callsift.pipeline.streams import MADE_STREAMS
 from callsift.plugins import Runtime
 from callsift.scoring.evidence import judge, judge_segments, segment_vectors
 from callsift.types import Call, CallScore, ModelInfo, Note, PreparedCall, SegmentEvidence, Target
@@ -41,11 +41,11 @@ class Scorer:
         info: ModelInfo,
         target: Target = "call",
         trained_on_asr: str | None = None,
-        channels: str | None = None,
+        said: Mapping[str, str | int | None] | None = None,
     ) -> None:
         """`trained_on_asr`: the engine that wrote the training transcripts; another one now is a warning.
 
-        `channels`: who was said to be on which channel, a setting that results depend on.
+        `said`: what was said of the recordings (channels, rate), on which results depend.
         """
         self.runtime = runtime
         self.pipeline = pipeline
@@ -54,24 +54,36 @@ class Scorer:
         self.info = info
         self.target: Target = target
         self.trained_on_asr = trained_on_asr
-        self.settings_sha256 = settings_hash(pipeline.front_end, pipeline.asr_name, channels)
+        self.settings_sha256 = settings_hash(pipeline, said or {})
 
     @classmethod
     def from_bundle(
-        cls, bundle: Bundle, *, asr: str | None = None, threads: int | None = None, channels: str | None = None
+        cls,
+        bundle: Bundle,
+        *,
+        asr: str | None = None,
+        threads: int | None = None,
+        diarizer: str | None = None,
+        redact: bool = False,
+        said: Mapping[str, str | int | None] | None = None,
     ) -> Scorer:
-        """A scorer of a bundle. `asr`: engine for calls without transcript; None is the built-in one."""
+        """A scorer of a bundle.
+
+        `asr`: engine for calls without transcript; None is the built-in one. `diarizer`: None is the bundle's. `redact`:
+        take personal numbers and addresses out of the text even if the model was trained with them.
+        """
         from callsift.scoring.runtime import OnnxRuntime
 
+        front_end = bundle.front_end.model_copy(update={"redact": True}) if redact else bundle.front_end
         return cls(
             runtime=OnnxRuntime(bundle, threads),
-            pipeline=Pipeline.from_files(bundle.front_end, bundle.tokenizer, asr=asr),
+            pipeline=Pipeline.from_files(front_end, bundle.tokenizer, asr=asr, diarizer=diarizer),
             scheme=bundle.scheme,
             calibration=bundle.calibration,
             info=bundle.info,
             target=bundle.target,
             trained_on_asr=bundle.provenance.get("asr"),
-            channels=channels,
+            said=said,
         )
 
     def score(self, call: Call) -> CallScore:
@@ -112,8 +124,8 @@ class Scorer:
 
     def _missing(self, prepared: PreparedCall) -> tuple[Note, ...]:
         """Streams that can't be made from a recording and were not given with the call."""
-        made = ("text",) if self.pipeline.front_end.input == "precomputed" else ("text", "audio")
-        needed = [name for name in self.runtime.widths if name not in made]
+        given = ("audio",) if self.pipeline.front_end.input == "precomputed" else ()
+        needed = [name for name in self.runtime.widths if name not in MADE_STREAMS or name in given]
         return tuple(
             Note(
                 WarningCode.MISSING_STREAM,
@@ -183,9 +195,17 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def settings_hash(front_end: FrontEnd, asr: str, channels: str | None) -> str:
+def settings_hash(pipeline: Pipeline, said: Mapping[str, str | int | None]) -> str:
     """Hash of everything besides the model that a result depends on."""
-    return sha256_of_json({"front_end": front_end.sha256, "asr": asr, "channels": channels, "result": RESULT_VERSION})
+    return sha256_of_json(
+        {
+            "front_end": pipeline.front_end.sha256,
+            "asr": pipeline.asr_name,
+            "diarizer": pipeline.diarizer_name,
+            "said": {name: value for name, value in said.items() if value is not None},
+            "result": RESULT_VERSION,
+        }
+    )
 
 
 def result_row(score: CallScore) -> dict[str, Any]:

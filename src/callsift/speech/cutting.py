@@ -43,13 +43,15 @@ def cut_segments(
     segmenting: Literal["round", "pack"],
     max_segment_s: float,
     duration_s: float,
+    bursts: Sequence[Sequence[Span]] = (),
 ) -> tuple[tuple[Segment, ...], tuple[Note, ...]]:
     """A call's timed turns → its segments with times, and a note where a cut had to fall inside speech.
 
     `turns`: in order of start; `speech`: per channel. `round`: a segment is one round; `pack`: as many
     successive rounds as fit. No segment exceeds `max_segment_s`. Segments follow one another from the first
     speech to the last: silence belongs to the segment before it, as far as that stays within the limit.
-    A turn across a cut is divided, its text in proportion to its speech on either side.
+    A turn across a cut is divided, its text in proportion to its speech on either side. A cut that must fall inside
+    speech falls between two of its `bursts` (per channel, `vad.Heard.bursts`), or at the limit where none are given.
 
     Raises:
         ConfigError: `max_segment_s` is not above 0.
@@ -63,10 +65,11 @@ def cut_segments(
     if not regions:
         bounds = [Span(0.0, min(duration_s, max_segment_s))] if turns else []
         return _filled(bounds, turns, spoken), ()
+    sounds = joined(span for spans in bursts for span in spans)
     pieces: list[Span] = []
     forced_s: list[float] = []
     for block in _blocks(regions, turns):
-        pieces += _within_limit(block, max_segment_s, forced_s)
+        pieces += _within_limit(block, max_segment_s, forced_s, sounds)
     if segmenting == "pack":
         pieces = _packed(pieces, max_segment_s)
     segments = _filled(_bounds(pieces, max_segment_s, duration_s), turns, spoken)
@@ -115,14 +118,14 @@ def _pause_near(regions: Sequence[Span], time_s: float) -> int | None:
     return index if 0 < index < len(regions) else None
 
 
-def _within_limit(block: Sequence[Span], limit_s: float, forced_s: list[float]) -> list[Span]:
+def _within_limit(block: Sequence[Span], limit_s: float, forced_s: list[float], bursts: Sequence[Span]) -> list[Span]:
     """A run of regions → stretches of speech up to the limit; cuts inside speech are added to `forced_s`."""
     pieces: list[Span] = []
     start_s, first = block[0].start_s, 0
     while block[-1].end_s - start_s > limit_s + _TOLERANCE_S:
         best = _best_pause(block, first, start_s, limit_s)
         if best is None:
-            end_s = start_s + limit_s
+            end_s = _least_harm(bursts, start_s, limit_s)
             forced_s.append(end_s)
             pieces.append(Span(start_s, end_s))
             start_s = end_s
@@ -132,6 +135,13 @@ def _within_limit(block: Sequence[Span], limit_s: float, forced_s: list[float]) 
             start_s = block[first].start_s
     pieces.append(Span(start_s, block[-1].end_s))
     return pieces
+
+
+def _least_harm(bursts: Sequence[Span], start_s: float, limit_s: float) -> float:
+    """Where to cut speech without a pause: amid the longest gap between bursts, else at the limit."""
+    around = within(bursts, start_s, start_s + limit_s)
+    best = _best_pause(around, 0, start_s, limit_s)
+    return start_s + limit_s if best is None else (around[best].end_s + around[best + 1].start_s) / 2
 
 
 def _best_pause(block: Sequence[Span], first: int, start_s: float, limit_s: float) -> int | None:

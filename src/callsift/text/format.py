@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callsift.config import RoleTemplate
+from callsift.text.chinese import unified
 from callsift.text.normalise import normalise_text, short_language
 from callsift.types import Role, Turn
 
@@ -23,11 +24,16 @@ def template_for(templates: Mapping[str, RoleTemplate], language: str | None) ->
     return templates.get(short_language(language or "")) or next(iter(templates.values()))
 
 
-def format_turns(turns: Sequence[Turn], template: RoleTemplate, *, normalise: bool) -> RoleText:
-    """Turns with text → `agent: …; customer: …`. Neighbouring turns of one role are joined; empty → ''."""
+def format_turns(
+    turns: Sequence[Turn], template: RoleTemplate, *, normalise: bool, simplified: bool = False
+) -> RoleText:
+    """Turns with text → `agent: …; customer: …`. Neighbouring turns of one role are joined; empty → ''.
+
+    `normalise`: `normalise_text`. `simplified`: Mandarin in one form, with or without it.
+    """
     text = ""
     said: list[tuple[int, int, Role]] = []
-    for role, words in _joined(turns, normalise):
+    for role, words in _joined(turns, normalise, simplified):
         before, _, after = getattr(template, role).partition("{text}")
         text += (template.separator if text else "") + before
         said.append((len(text), len(text) + len(words), role))
@@ -35,10 +41,13 @@ def format_turns(turns: Sequence[Turn], template: RoleTemplate, *, normalise: bo
     return RoleText(text, tuple(said))
 
 
-def _joined(turns: Sequence[Turn], normalise: bool) -> list[tuple[Role, str]]:
+def _joined(turns: Sequence[Turn], normalise: bool, simplified: bool) -> list[tuple[Role, str]]:
     joined: list[tuple[Role, str]] = []
     for turn in turns:
-        words = normalise_text(turn.text) if normalise else turn.text.strip()
+        if normalise:
+            words = normalise_text(turn.text, simplified=simplified)
+        else:
+            words = (unified(turn.text) if simplified else turn.text).strip()
         if not words:
             continue
         if joined and joined[-1][0] == turn.role:

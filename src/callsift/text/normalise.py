@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from callsift.text.chinese import unified
+
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})
 _SPACES = re.compile(r"\s+")
 
 
-def normalise_text(text: str) -> str:
-    """Unicode NFKC (full-width forms too), one kind of quotes and dashes, single spaces, lower case."""
+def normalise_text(text: str, *, simplified: bool = False) -> str:
+    """Unicode NFKC (full-width forms too), one kind of quotes and dashes, single spaces, lower case.
+
+    `simplified`: Mandarin in one form, too; see `callsift.text.chinese`.
+    """
     folded = unicodedata.normalize("NFKC", text.translate(_QUOTES))
+    if simplified:
+        folded = unified(folded)
     return _SPACES.sub(" ", folded).strip().lower()
 
 

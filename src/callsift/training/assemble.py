@@ -14,6 +14,7 @@ from callsift.labels import LabelScheme
 from callsift.network.encoders.backbone import PretrainedEncoder
 from callsift.network.encoders.precomputed import PrecomputedEncoder
 from callsift.network.model import CallNetwork, build_network
+from callsift.pipeline.silence import STREAM_COLUMNS
 from callsift.text.tokens import features_per_token, word_tokenizer
 
 
@@ -80,14 +81,15 @@ def _name(model: str) -> str:
 
 
 def _encoders(config: TrainConfig) -> dict[str, nn.Module]:
-    """The encoders that are not tiny."""
+    """The encoders that are not tiny, and that of silence."""
     settings = config.network
     found: dict[str, nn.Module] = {}
     for stream in settings.streams:
         encoder = settings.encoder(stream)
-        if encoder.features is not None:
+        features = len(STREAM_COLUMNS) if stream == "silence" else encoder.features
+        if features is not None:
             found[stream] = PrecomputedEncoder(
-                encoder.features,
+                features,
                 width=settings.width,
                 layers=settings.encoder_layers,
                 heads=settings.heads,

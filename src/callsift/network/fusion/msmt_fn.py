@@ -13,14 +13,18 @@ speaks through Z alone, and still all of it counts. `readout="flatten"` is the p
 end to end into one linear layer. It reads the second stream only through the tokens that T attended to, so it
 needs two bottleneck layers, and the second stream has no part in the last.
 
+A stream beside text and audio, such as `silence`, goes through bottleneck layers of its own, on a level with
+T_m: it exchanges the tokens, and is pooled where T_m is.
+
 A network with one stream only uses that stream as the backbone; the learned absent embedding takes the
 place of the other as the only key, so its cross-attention can add a constant and no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +42,7 @@ class MsmtFn(nn.Module):
     """Fusion by cross-modal layers and bottleneck tokens.
 
     Args:
-        widths: the width of each stream's states; "text", "audio" or both.
+        widths: the width of each stream's states; "text", "audio" or both, and any others beside them.
         width: D of the fusion and of the segment vector.
         heads, feed_forward, dropout: of every layer.
         cross_layers: chained layers of the complementary channel; 0 is the ablation without cross-attention.
@@ -84,8 +88,11 @@ class MsmtFn(nn.Module):
         self.cross_bottleneck = None if shared_weights else transformer_layers(heard, *size)
         self.tokens = nn.Parameter(torch.randn(tokens, width)) if bottleneck_layers else None
         self.norm = nn.LayerNorm(width)
+        self.others = tuple(name for name in widths if name not in STREAMS)
         self.pool = AttentionPool(width, heads) if readout != "flatten" else None
         self.flatten = Flatten(flatten_length or 0, width) if readout == "flatten" else None
+        apart = () if shared_weights else self.others
+        self.other_bottlenecks = nn.ModuleDict({name: transformer_layers(heard, *size) for name in apart})
 
     def forward(self, streams: Mapping[str, StreamStates]) -> FusionOutput:
         """{name: states (N, L, D_s), mask (N, L), present (N,)} → vector (N, D); no auxiliary outputs."""
@@ -93,14 +100,15 @@ class MsmtFn(nn.Module):
         if self.no_partner is not None:
             projected[self.partner] = self.no_partner(count_segments(streams))
         own, mask = projected[self.backbone]  # (N, L, D), (N, L)
-        second, second_mask = self._second(own, mask, *projected[self.partner])  # (N, M, D), (N, M)
-        own, second, tokens = self._exchange(chain(self.own, own, mask), mask, second, second_mask)
+        second = self._second(own, mask, *projected[self.partner])  # (N, M, D), (N, M)
+        beside = [second, *(projected[name] for name in self.others)]
+        own, heard, tokens = self._exchange(chain(self.own, own, mask), mask, beside)
         if self.flatten is not None:
             return FusionOutput(vector=self.norm(self.flatten(own, mask)), aux={})
         assert self.pool is not None
         seen = mask.new_ones(tokens.shape[:2])  # (N, n)
-        parts = [own, second, tokens] if self.readout == "both" else [own, tokens]
-        masks = [mask, second_mask, seen] if self.readout == "both" else [mask, seen]
+        parts = [own, *heard, tokens] if self.readout == "both" else [own, tokens]
+        masks = [mask, *(known for _, known in beside), seen] if self.readout == "both" else [mask, seen]
         vector = self.norm(self.pool(torch.cat(parts, dim=1), torch.cat(masks, dim=1)))
         return FusionOutput(vector=vector, aux={})
 
@@ -113,24 +121,41 @@ class MsmtFn(nn.Module):
             crossed = layer(crossed, mask, keys, key_mask)
         return crossed, mask
 
-    def _exchange(self, own: Tensor, mask: Tensor, second: Tensor, second_mask: Tensor) -> tuple[Tensor, ...]:
-        """Eqs 3–5: T (N, L, D), T_m or A (N, M, D) with their masks → both updated, and Z (N, n, D)."""
+    def _exchange(
+        self, own: Tensor, mask: Tensor, beside: Sequence[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Eqs 3–5: T (N, L, D), and T_m or A, then other streams, (N, M, D) with masks → all updated, and Z (N, n, D).
+
+        The tokens are the mean of every stream's copy: for two streams the paper's, for more as in Nagrani et al.
+        (2021, «Attention bottlenecks for multimodal fusion»).
+        """
+        heard = [states for states, _ in beside]
         if self.tokens is None:
-            return own, second, own[:, :0]
+            return own, heard, own[:, :0]
         tokens = self.tokens.expand(own.shape[0], -1, -1)  # (N, n, D)
         seen = mask.new_ones(tokens.shape[:2])  # (N, n)
         mask = torch.cat([mask, seen], dim=1)  # (N, L + n)
-        second_mask = torch.cat([second_mask, seen], dim=1)  # (N, M + n)
-        length, second_length = own.shape[1], second.shape[1]
-        second_layers = self.bottleneck if self.cross_bottleneck is None else self.cross_bottleneck
-        for layer, second_layer in zip_longest(self.bottleneck, second_layers):
+        masks = [torch.cat([known, seen], dim=1) for _, known in beside]
+        length = own.shape[1]
+        for layer, *layers in zip_longest(self.bottleneck, *self._stacks()):
             own_all = layer(torch.cat([own, tokens], dim=1), mask)
-            own = own_all[:, :length]
-            if second_layer is not None:
-                second_all = second_layer(torch.cat([second, tokens], dim=1), second_mask)
-                second = second_all[:, :second_length]
-                tokens = (own_all[:, length:] + second_all[:, second_length:]) / 2
-        return own, second, tokens
+            own, copies = own_all[:, :length], [own_all[:, length:]]
+            for at, other in enumerate(layers):
+                if other is not None:
+                    size = heard[at].shape[1]
+                    updated = other(torch.cat([heard[at], tokens], dim=1), masks[at])
+                    heard[at] = updated[:, :size]
+                    copies.append(updated[:, size:])
+            if len(copies) > 1:
+                tokens = torch.stack(copies).sum(dim=0) / len(copies)
+        return own, heard, tokens
+
+    def _stacks(self) -> list[Iterable[nn.Module]]:
+        """The bottleneck layers of the partner and of every other stream."""
+        if self.cross_bottleneck is None:
+            return [self.bottleneck] * (1 + len(self.others))
+        apart = [self.other_bottlenecks[name] for name in self.others]
+        return [self.cross_bottleneck, *(cast(nn.ModuleList, stack) for stack in apart)]
 
 
 class Flatten(nn.Module):
@@ -151,10 +176,10 @@ class Flatten(nn.Module):
 
 def _check(widths: Mapping[str, int], cross_layers: int, bottleneck_layers: int, tokens: int) -> None:
     """Refuse streams and sizes that can't be."""
-    if not widths or set(widths) - set(STREAMS):
+    if not set(widths) & set(STREAMS):
         raise ValueError(
-            f"Streams {sorted(widths)} can't be fused; MSMT-FN knows {', '.join(STREAMS)}. "
-            f"For other streams use the fusion 'agt' or 'concat'."
+            f"Streams {sorted(widths)} can't be fused; MSMT-FN needs {' or '.join(STREAMS)}, others beside them. "
+            f"For other streams alone use the fusion 'agt' or 'concat'."
         )
     for name, count in (("cross_layers", cross_layers), ("bottleneck_layers", bottleneck_layers)):
         if count < 0:

@@ -1,0 +1,93 @@
+"""`callsift prepare`: decode, transcribe and cut calls once, for everything that comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
+from callsift.errors import CallsiftError
+
+if TYPE_CHECKING:
+    from callsift.pipeline.prepared_set import PreparedRow
+    from callsift.pipeline.preparing import PreparerSpec
+    from callsift.types import Call
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(prepare)
+
+
+def prepare(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the prepared set.", show_default=False)],
+    features: Annotated[
+        Path | None,
+        typer.Option("--features", help="Also write pauses, response times, talk ratio, loudness, pitch … as CSV."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Training configuration whose front_end is used.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting, as in front_end.silence=remove.")
+    ] = None,
+    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
+    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
+) -> None:
+    """Decode, transcribe and cut calls once; train, score and evaluate take the folder as they take a manifest.
+
+    The features say, for every call and segment, how long each side takes to answer, where it pauses, who interrupts,
+    how fast and how loud it speaks. Exit code: 0 all prepared, 1 some left out, 2 wrong use.
+    """
+    from callsift.cli.show import print_notes, say
+    from callsift.config import load_train_config
+    from callsift.data.manifest import read_manifest
+    from callsift.files import exclusive_lock
+    from callsift.pipeline.measures import write_features
+    from callsift.pipeline.prepared_set import write_prepared
+    from callsift.pipeline.preparing import PreparerSpec
+
+    front_end = load_train_config(config, settings or ()).front_end
+    found = read_manifest(manifest)
+    spec = PreparerSpec(front_end, asr, diarizer, measured=features is not None)
+    with exclusive_lock(output / ".lock"):
+        rows = list(_prepared(spec, found.calls, workers, timeout))
+        if not rows:
+            raise CallsiftError(f"none of the {len(found.calls)} calls of {manifest} could be prepared")
+        place = {call.call_id: at for at, call in enumerate(found.calls)}
+        rows.sort(key=lambda row: place[row.call.call_id])
+        write_prepared(output, rows, front_end)
+        if features is not None:
+            write_features(features, (measured for row in rows for measured in row.measures))
+    print_notes(row.notes for row in rows)
+    left_out = len(found.calls) - len(rows)
+    say(
+        f"{len(rows)} calls prepared in {output}"
+        + (f", {left_out} left out" if left_out else "")
+        + (f"; features in {features}" if features else "")
+    )
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _prepared(
+    spec: PreparerSpec, calls: tuple[Call, ...], workers: int, timeout: float | None
+) -> Iterator[PreparedRow]:
+    """Rows as they are ready; calls that can't be prepared are said and left out."""
+    from callsift.cli.show import progress, say
+    from callsift.isolation import Lost, Workers
+    from callsift.pipeline.prepared_set import Refused
+    from callsift.scoring.batch import time_limit
+
+    with Workers(spec.make_worker, workers) as pool:
+        for call, row in progress(pool.run(calls, time_limit(timeout)), len(calls), "preparing"):
+            if isinstance(row, Lost | Refused):
+                say(f"left out: {call.call_id}: {row.code}: {row.message}")
+            else:
+                yield row
