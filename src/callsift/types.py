@@ -205,6 +205,7 @@ class PreparedCall:
     `waveform`: (C, samples) at the recording's own rate, None for a call of text alone.
     `speech`: per channel, the spans in which the VAD heard speech (empty without audio).
     `asr`: name of the engine that wrote the text, None where the text was given.
+    `muted`: when something was said that is redacted, and on which channel (None: not known).
     """
 
     call: Call
@@ -215,6 +216,7 @@ class PreparedCall:
     speech: tuple[tuple[Span, ...], ...] = ()
     channels: Mapping[int, Role] = field(default_factory=dict)
     asr: str | None = None
+    muted: tuple[tuple[Span, int | None], ...] = ()
     notes: tuple[Note, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Existing transcripts: three kinds, four encodings, and what is wrong with a file."""
+"""Existing transcripts: our JSON and subtitles, their encodings, and what is wrong with a file."""
 
 import json
 
@@ -85,7 +85,7 @@ def test_vtt(tmp_path):
     assert read_transcript(written(tmp_path / "a.vtt", VTT)) == (
         Turn("agent", "Good morning & welcome", 0.5, 2.0),
         Turn("customer", "Hello there", 2.25, 3.0),
-        Turn("unknown", "Who is it?", 4.0, 5.0),
+        Turn("unknown", "Who is it?", 4.0, 5.0, speaker="Mr Li"),
     )
 
 
@@ -123,8 +123,8 @@ def test_two_speakers_in_one_cue_share_its_time(tmp_path):
         ("a.json", '[{"text": "", "channel": "left"}]', "channel 'left'"),
         ("a.json", '[{"text": "", "start_s": 1}]', "only one of start_s and end_s"),
         ("a.json", '[{"text": "", "start_s": 3, "end_s": 2}]', "ends at 2 s, before it starts at 3 s"),
-        ("a.json", '[{"text": "", "start_s": NaN, "end_s": 2}]', "start_s is nan"),
-        ("a.json", '[{"text": "", "start_s": -1, "end_s": 2}]', "start_s is -1"),
+        ("a.json", '[{"text": "", "start_s": NaN, "end_s": 2}]', "turn 0's start is nan"),
+        ("a.json", '[{"text": "", "start_s": -1, "end_s": 2}]', "turn 0's start is -1"),
         ("a.json", '[{"text": ""}, {"text": "", "start_s": 1, "end_s": 2}]', "turn 0 has no times"),
         ("a.json", "[]", "holds no turns"),
         ("a.srt", "just text\n", "holds no turns"),

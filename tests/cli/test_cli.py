@@ -14,16 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-
-
-def callsift(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
-    command = [sys.executable, "-m", "callsift.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+from tests.cli.commands import callsift, rows_of
 
 
 @pytest.fixture(scope="module")

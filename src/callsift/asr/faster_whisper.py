@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from callsift.asr.parts import joined, parts, spoken_language
+from callsift.asr.parts import at_least_one, fixed_language, joined, parts, spoken_language
 from callsift.audio.features import resample
 from callsift.catalogue import model_folder
-from callsift.errors import ConfigError, ErrorCode, RecordingError, UsageError
+from callsift.errors import ErrorCode, RecordingError, UsageError
 from callsift.plugins import AsrText
 from callsift.types import FloatArray, Signal, Span
 
@@ -73,11 +73,10 @@ class FasterWhisperEngine:
         self._folder = model_folder(str(model))
         self.languages = _languages(self._folder)
         self.model = self._folder.name
-        if language != "auto" and self.languages and language not in self.languages:
-            raise ConfigError(f"language={language}: {self.model} knows {', '.join(self.languages)}, or auto")
-        self._language = None if language == "auto" else language
+        self._language = fixed_language(language, self.languages, self.model)
         self._prompt = initial_prompt
-        self._beam_size = beam_size
+        self._beam_size = at_least_one("beam_size", beam_size)
+        threads = at_least_one("threads", threads)
         self._options = {"device": device, "compute_type": compute_type, "cpu_threads": threads}
         self._loaded: Any = None
 

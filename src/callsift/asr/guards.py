@@ -31,7 +31,10 @@ from callsift.types import Note, Span, Turn
 LEAST_SPEECH_S = 0.1
 LEAST_SPEECH_SHARE = 0.1
 LOOP_REPEATS = (20, 6, 5, 4)
-"""From how many occurrences in a row a phrase of 1, 2, 3, 4 or more tokens is a loop."""
+"""From how many occurrences in a row a phrase of 1, 2, 3, 4 or more tokens is a loop.
+
+The most that people reach in 56,000 utterances of persuasionforgood and CPED: 12, 4, 3, 2.
+"""
 LOOP_TURNS = 4
 LONGEST_PHRASE = 40
 """Tokens of the longest phrase that is looked for."""

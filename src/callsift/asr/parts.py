@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from callsift.errors import ErrorCode, RecordingError
+from callsift.errors import ConfigError, ErrorCode, RecordingError
 from callsift.text.normalise import is_chinese, short_language
 from callsift.types import FloatArray, Signal, Span
 
@@ -43,6 +43,30 @@ def joined(texts: Iterable[str]) -> str:
 
 def _of_chinese(character: str) -> bool:
     return is_chinese(character) or character in "，。！？、；："
+
+
+def fixed_language(language: object, known: Sequence[str], model: str) -> str | None:
+    """The option `language`: a code, or None for `auto`. `known` empty: whatever it is.
+
+    Raises:
+        ConfigError: the model does not know it.
+    """
+    if language == "auto":
+        return None
+    if not isinstance(language, str) or (known and language not in known):
+        raise ConfigError(f"language={language}: use auto or one of {', '.join(known) or 'the codes'} of {model}")
+    return language
+
+
+def at_least_one(option: str, number: object) -> int:
+    """An option that is a whole number from 1.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigError(f"{option}={number}: use a whole number from 1")
+    return number
 
 
 def spoken_language(language: str | None, known: Sequence[str], engine: str) -> str | None:

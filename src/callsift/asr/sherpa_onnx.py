@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from callsift.asr.parts import joined, parts, spoken_language
+from callsift.asr.parts import at_least_one, fixed_language, joined, parts, spoken_language
 from callsift.asr.sherpa_families import find_model
 from callsift.audio.features import resample
 from callsift.catalogue import model_folder
-from callsift.errors import ConfigError, ErrorCode, RecordingError, UsageError
+from callsift.errors import ErrorCode, RecordingError, UsageError
 from callsift.plugins import AsrText
 from callsift.types import FloatArray, Signal, Span
 
@@ -63,10 +63,8 @@ class SherpaOnnxEngine:
         self._found = find_model(folder, kind, int8=int8)
         self.model = folder.name
         self.languages = self._found.languages
-        if language != "auto" and self.languages and language not in self.languages:
-            raise ConfigError(f"language={language}: {self.model} knows {', '.join(self.languages)}, or auto")
-        self._language = None if language == "auto" else language
-        self._threads = threads
+        self._language = fixed_language(language, self.languages, self.model)
+        self._threads = at_least_one("threads", threads)
         self._use_itn = use_itn
         self._loaded: tuple[str, Any] | None = None
 

@@ -21,7 +21,7 @@ RAW_CODINGS = {
 """What is in a file without a header, by its suffix: nothing else can tell. One channel, little-endian (`.vox`:
 Dialogic's 4-bit ADPCM; `.sln`, `.raw`: what Asterisk writes)."""
 
-_BLOCK_S = 30.0
+_BLOCK_SAMPLES = 1 << 20
 _DURATION_SLACK_S = 0.5
 
 
@@ -73,7 +73,7 @@ def _read(opened: Any, sound: Collector) -> None:
     if not sound.accepts(rate_hz, opened.channels, declared):
         sound.broke_off = True
         return
-    read, block_size = 0, max(1, int(_BLOCK_S * rate_hz))
+    read, block_size = 0, max(1, _BLOCK_SAMPLES // opened.channels)
     try:
         while len(block := opened.read(block_size, dtype="float32", always_2d=True)):  # (n, C)
             sound.add(block)

@@ -27,8 +27,10 @@ __all__ = [
     "find_entry",
     "folder_of",
     "known_models",
+    "model_file",
     "model_folder",
     "models_folder",
+    "pulled",
     "read_record",
     "write_record",
 ]
@@ -99,6 +101,30 @@ def model_folder(model: str, option: str = "model") -> Path:
     if folder is None:
         raise UsageError(f"{option}={model}: it is not on this machine; get it with: callsift models pull {entry.name}")
     return folder
+
+
+def pulled(model: str) -> str:
+    """The folder of a pulled model, by its name or hub id; anything else as it is."""
+    entry = find_entry(model)
+    folder = None if entry is None or Path(model).exists() else folder_of(entry)
+    return model if folder is None else str(folder)
+
+
+def model_file(model: str, option: str) -> Path:
+    """The file that an option means: a path, or the name of a pulled model that is one file.
+
+    Raises:
+        UsageError: neither; says which command gets it.
+    """
+    path = model_folder(model, option)
+    if path.is_file():
+        return path
+    entry = find_entry(model)
+    if entry is None or len(entry.files) != 1:
+        raise UsageError(
+            f"{option}={model} is a folder; name the .onnx file itself, or a model of callsift models list"
+        )
+    return path / entry.files[0]
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
-from callsift.errors import CallsiftError
+from callsift.errors import CallsiftError, UsageError
 
 if TYPE_CHECKING:
     from callsift.pipeline.prepared_set import PreparedRow
@@ -37,6 +37,12 @@ def prepare(
     ] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Take phone, card and identity numbers and e-mails out of the text.")
+    ] = False,
+    export_audio: Annotated[
+        bool, typer.Option("--export-audio", help="With --redact: copy the recordings, silent where those are said.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:
@@ -53,10 +59,15 @@ def prepare(
     from callsift.pipeline.prepared_set import write_prepared
     from callsift.pipeline.preparing import PreparerSpec
 
-    front_end = load_train_config(config, settings or ()).front_end
+    if export_audio and not redact:
+        raise UsageError("--export-audio writes recordings without what is redacted: give --redact too")
+    front_end = load_train_config(config, [*(settings or ()), *(["front_end.redact=true"] if redact else [])]).front_end
     found = read_manifest(manifest)
-    spec = PreparerSpec(front_end, asr, diarizer, measured=features is not None)
+    muted_audio = output.resolve() / "audio" if export_audio else None
+    spec = PreparerSpec(front_end, asr, diarizer, features is not None, muted_audio)
     with exclusive_lock(output / ".lock"):
+        if muted_audio is not None:
+            muted_audio.mkdir(parents=True, exist_ok=True)
         rows = list(_prepared(spec, found.calls, workers, timeout))
         if not rows:
             raise CallsiftError(f"none of the {len(found.calls)} calls of {manifest} could be prepared")

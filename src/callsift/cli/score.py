@@ -112,7 +112,8 @@ def score(
     spec = ScorerSpec(folder, asr, diarizer=diarizer, redact=redact, said=said)
     with BatchScorer(spec, workers, timeout) as scorer:
         bundle = load_bundle(folder)  # while the first worker starts
-        _refuse_foreign_sets(sources, bundle.front_end.sha256)
+        front_end = bundle.front_end.model_copy(update={"redact": True}) if redact else bundle.front_end
+        _refuse_foreign_sets(sources, front_end.sha256)
         for note in sources.notes:
             say(f"warning: {note.message}")
         rows, failed = _run(scorer, sources, output, resume)

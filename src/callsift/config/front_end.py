@@ -90,7 +90,7 @@ class FrontEnd(Settings):
     normalise_text: bool = True
     """Unicode NFKC, one kind of quotes, single spaces, lower case."""
     chinese: Literal["keep", "simplified"] = "keep"
-    """Whether traditional characters are written as simplified ones."""
+    """`simplified`: simplified characters, one kind of marks, sure numbers in digits. Needs the extra `zh`."""
     redact: bool = False
     """Phone, card and identity numbers, e-mail addresses and spoken digits are taken out of the text."""
     max_tokens: int = Field(256, ge=8)

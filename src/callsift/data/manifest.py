@@ -163,15 +163,16 @@ class _Row:
         if channel is not None and (not isinstance(channel, int) or isinstance(channel, bool) or channel < 0):
             raise self.wrong(f"turn {at}: channel {channel!r} is not 0, 1, …")
         start_s, end_s = self.times(row, f"turn {at}")
-        return Turn(self.role(row.get("role") or "unknown"), self.text(row, "text") or "", start_s, end_s, channel)
+        role, text = self.role(row.get("role") or "unknown"), self.text(row, "text") or ""
+        return Turn(role, text, start_s, end_s, channel, self.text(row, "speaker"))
 
     def times(self, row: dict[str, Any], what: str) -> tuple[float | None, float | None]:
         start_s: Any = row.get("start_s")
         end_s: Any = row.get("end_s")
         if start_s is None and end_s is None:
             return None, None
-        if not _is_number(start_s) or not _is_number(end_s) or not 0 <= start_s < end_s:
-            raise self.wrong(f"{what}: start_s {start_s!r} and end_s {end_s!r} must be seconds, 0 ≤ start < end")
+        if not _is_number(start_s) or not _is_number(end_s) or not 0 <= start_s <= end_s:
+            raise self.wrong(f"{what}: start_s {start_s!r} and end_s {end_s!r} must be seconds, 0 ≤ start ≤ end")
         return float(start_s), float(end_s)
 
     def role(self, value: Any) -> Role:
@@ -271,6 +272,7 @@ def _turn_row(turn: Turn) -> dict[str, Any]:
             "start_s": _rounded(turn.start_s),
             "end_s": _rounded(turn.end_s),
             "channel": turn.channel,
+            "speaker": turn.speaker,
         }
     )
 

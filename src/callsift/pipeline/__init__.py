@@ -18,6 +18,7 @@ from callsift.pipeline.prepared_set import asr_of, check_prepared
 from callsift.pipeline.recognise import engine_name
 from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
 from callsift.plugins import AsrEngine, Diarizer, make
+from callsift.text.chinese import simplify
 from callsift.text.tokens import TextTokens, load_tokenizer
 from callsift.types import Call, CallInputs, Note, PreparedCall
 
@@ -40,6 +41,8 @@ class Pipeline:
         if diarizer is None and front_end.diarizer != NO_DIARIZER:
             diarizer = make("diarizer", front_end.diarizer)
         self.diarizer_name = NO_DIARIZER if diarizer is None else diarizer.name
+        if front_end.chinese == "simplified":
+            simplify()  # a missing library is better missed now than in the middle of a run
         tokens = TextTokens(tokenizer, front_end.tokens, front_end.max_tokens)
         self._preparer = Preparer(front_end, asr, diarizer, tokens.count)
         self._streams = StreamMaker(front_end, tokens)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from callsift.audio.channels import assign_roles
 from callsift.audio.health import Health, examine, mended, notes_on
+from callsift.errors import WarningCode
 from callsift.plugins import Diarizer
 from callsift.speech.crosstalk import without_leak
-from callsift.speech.vad import detect_speech
+from callsift.speech.spans import total_s
+from callsift.speech.vad import hear
 from callsift.types import Note, Role, Span, Turn, Waveform
 
 LEAST_TONES_S = 2.0
@@ -34,7 +36,8 @@ class Hearing:
     """A recording as heard. `kept`: which channels of the file the waveform still has, in order.
 
     `diarized`: how far apart the two voices of one channel lie, in [0, 1]; None where channels are the sides.
-    `roles_given`: somebody said who is on which channel.
+    `roles_given`: somebody said who is on which channel. `bursts`: per channel, where a cut through speech does least
+    harm lies between two of them.
     """
 
     waveform: Waveform
@@ -42,6 +45,7 @@ class Hearing:
     sides: tuple[Side, ...]
     roles_given: bool
     diarized: float | None = None
+    bursts: tuple[tuple[Span, ...], ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property
@@ -79,16 +83,19 @@ def listen(waveform: Waveform, given: Mapping[int, Role] | None, diarizer: Diari
     kept = health.live
     mend = mended(waveform, health)
     notes = list(notes_on(health))
-    speech: list[tuple[Span, ...]] = []
-    for at in range(mend.channels):
-        heard = detect_speech(mend.channel(at), mend.rate_hz)  # TODO hear
-        speech.append(_own_speech(heard, health, kept, at))
+    heard = [hear(mend.channel(at), mend.rate_hz) for at in range(mend.channels)]
+    speech = [_own_speech(one.speech, health, kept, at) for at, one in enumerate(heard)]
+    tones_s = sum(total_s(one.tones) for one in heard)
+    if tones_s >= LEAST_TONES_S:
+        message = f"{tones_s:.0f} s of ringing, tones or music were not taken for speech"
+        notes.append(Note(WarningCode.TONES, message))
     known = not health.identical and (len(kept) == waveform.channels > 1 or bool(given and kept[0] in given))
     sides = tuple(
         Side(at, file_roles[number] if known else "unknown", spans)
         for at, (number, spans) in enumerate(zip(kept, speech, strict=True))
     )
-    hearing = Hearing(mend, kept, sides, roles_given=bool(given) and known, notes=tuple(notes))
+    bursts = tuple(one.bursts for one in heard)
+    hearing = Hearing(mend, kept, sides, roles_given=bool(given) and known, bursts=bursts, notes=tuple(notes))
     if len(sides) == 1 and sides[0].role == "unknown" and sides[0].speech and diarizer is not None:
         return _told_apart(hearing, diarizer)
     return hearing

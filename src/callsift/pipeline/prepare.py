@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from callsift.asr.guards import guard
 from callsift.asr.transcripts import find_transcript, read_transcript
@@ -19,6 +20,7 @@ from callsift.speech.rounds import pack_untimed
 from callsift.speech.spans import joined, total_s, within
 from callsift.speech.turns import spread_text, turns_from_speech
 from callsift.text.normalise import guess_language
+from callsift.text.redact import redact_turns
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Span, Turn
 
 NO_ASR = "none"
@@ -79,8 +81,10 @@ class Preparer:
                 segmenting=self.front_end.segmenting,
                 max_segment_s=self.front_end.max_segment_s,
                 duration_s=hearing.waveform.duration_s,
+                bursts=hearing.bursts,
             )
             notes += cutting
+        segments, muted = self._redacted(segments, notes)
         return PreparedCall(
             call=call,
             segments=segments,
@@ -90,8 +94,25 @@ class Preparer:
             speech=hearing.speech,
             channels=hearing.channels,
             asr=asr,
+            muted=muted,
             notes=(*recording.notes, *hearing.notes, *notes),
         )
+
+    def _redacted(
+        self, segments: tuple[Segment, ...], notes: list[Note]
+    ) -> tuple[tuple[Segment, ...], tuple[tuple[Span, int | None], ...]]:
+        """Segments without personal numbers and addresses, if that is wanted, and when those are said."""
+        if not self.front_end.redact:
+            return segments, ()
+        said = [turn for segment in segments for turn in segment.turns]
+        turns, muted = redact_turns(said)
+        changed = sum(before.text != after.text for before, after in zip(said, turns, strict=True))
+        if changed:
+            message = f"personal numbers or addresses were taken out of {changed} turns"
+            notes.append(Note(WarningCode.REDACTED, message))
+        left = iter(turns)
+        redacted = tuple(replace(segment, turns=tuple(islice(left, len(segment.turns)))) for segment in segments)
+        return redacted, tuple((one.span, one.channel) for one in muted)
 
     def _recognised(
         self, hearing: Hearing, language: str | None
@@ -128,6 +149,7 @@ class Preparer:
                 max_segment_tokens=self.front_end.max_segment_tokens,
                 count_tokens=self.count_tokens,
             )
+        segments, _ = self._redacted(segments, notes)
         return PreparedCall(
             call=call,
             segments=segments,

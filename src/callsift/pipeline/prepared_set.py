@@ -39,11 +39,16 @@ class Refused:
 
 def prepared_row(prepared: PreparedCall, *, measured: bool = False) -> PreparedRow:
     """A prepared call without its audio. `measured`: with its measures, which read the audio once more."""
+    # Roles settled here are not to be settled again, without the turns, by whoever reads the set.
+    settled = {"agent", "customer"} <= set(prepared.channels.values())
     call = replace(
-        prepared.call, language=prepared.language, transcript=None, turns=(), segments=prepared.segments,
-        # Roles settled here are not to be settled again, without the turns, by whoever reads the set.
-        channels=prepared.channels if {"agent", "customer"} <= set(prepared.channels.values()) else prepared.call.channels,
-    )  # fmt: skip
+        prepared.call,
+        language=prepared.language,
+        transcript=None,
+        turns=(),
+        segments=prepared.segments,
+        channels=prepared.channels if settled else prepared.call.channels,
+    )
     return PreparedRow(call, prepared.asr, prepared.notes, measures_of(prepared) if measured else ())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from callsift.speech.silence import SIDES, Conversation, Move, conversation, inside, timing, unpadded
+from callsift.speech.silence import SIDES, Conversation, Move, conversation, timing, unpadded
 from callsift.speech.spans import joined, within
 from callsift.types import FloatArray, PreparedCall, Role, Span, StreamInput
 
@@ -39,7 +39,6 @@ def turn_rows(heard: Conversation, window: Span) -> FloatArray:
 
     What a row has no value for is NaN, which the encoder takes for the mean.
     """
-    moves = [move for move in heard.moves if inside(move.start_s, window)]
     sums = timing(heard, window)
     speech_s = [sums[f"{side}_speech_s"] or 0.0 for side in SIDES]
     whole: dict[str, float | None] = {
@@ -47,7 +46,7 @@ def turn_rows(heard: Conversation, window: Span) -> FloatArray:
         "silence_share": sums["silence_share"],
         "customer_share": speech_s[1] / sum(speech_s) if sum(speech_s) else None,
     }
-    rows = [*(_row(move) for move in moves), whole]
+    rows = [*(_row(move) for move in heard.moves_in(window)), whole]
     values = [[row.get(name) for name in STREAM_COLUMNS] for row in rows]
     return np.array(values, dtype=np.float64).astype(np.float32)  # None → NaN
 

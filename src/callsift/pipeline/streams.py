@@ -74,7 +74,12 @@ class StreamMaker:
         found: list[StreamInput | None] = []
         cuts = 0
         for segment in prepared.segments:
-            said = format_turns(segment.turns, template, normalise=self.front_end.normalise_text)
+            said = format_turns(
+                segment.turns,
+                template,
+                normalise=self.front_end.normalise_text,
+                simplified=self.front_end.chinese == "simplified",
+            )
             ids, cut = self.tokens.encode(said)
             cuts += cut
             found.append(StreamInput(ids) if said.text and len(ids) else None)
@@ -149,7 +154,7 @@ class StreamMaker:
 
 
 def role_spans(prepared: PreparedCall) -> dict[Role, tuple[Span, ...]]:
-    """When each role speaks: the speech of its channel; on a channel of unknown role, its timed turns."""
+    """When each role speaks: the speech of its channel; on a channel of unknown role, the speech in its timed turns."""
     found: dict[Role, list[Span]] = {}
     for channel, spans in enumerate(prepared.speech):
         role = prepared.channels.get(channel, "unknown")
@@ -161,7 +166,8 @@ def role_spans(prepared: PreparedCall) -> dict[Role, tuple[Span, ...]]:
             found.setdefault("unknown", []).extend(spans)
         for turn in turns:
             if turn.role != "unknown" and turn.channel in (None, channel):
-                found.setdefault(turn.role, []).append(Span(turn.start_s or 0.0, turn.end_s or 0.0))
+                start_s, end_s = turn.start_s or 0.0, turn.end_s or 0.0
+                found.setdefault(turn.role, []).extend(within(spans, start_s, end_s) or [Span(start_s, end_s)])
     return {role: joined(spans) for role, spans in found.items()}
 
 

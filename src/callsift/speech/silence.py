@@ -11,6 +11,7 @@ that tile a call share its events out, none counted twice.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
@@ -80,18 +81,30 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Who speaks when, and what follows from it: moves in order of start, silences, and where several speak at once."""
+    """Who speaks when, and what follows from it: where anybody does, moves in order of start, silences, overlaps."""
 
     voices: Mapping[Role, tuple[Span, ...]]
+    speech: tuple[Span, ...]
     moves: tuple[Move, ...]
     silences: tuple[Silence, ...]
     overlaps: tuple[Span, ...]
+
+    def moves_in(self, window: Span) -> tuple[Move, ...]:
+        """The moves that begin in a window."""
+        first, end = (bisect_left(self.moves, time_s, key=lambda move: move.start_s) for time_s in _bounds(window))
+        return self.moves[first:end]
+
+    def silences_in(self, window: Span) -> tuple[Silence, ...]:
+        """The silences that end in a window."""
+        first, end = (bisect_left(self.silences, time_s, key=lambda one: one.end_s) for time_s in _bounds(window))
+        return self.silences[first:end]
 
 
 def conversation(voices: Mapping[Role, Sequence[Span]]) -> Conversation:
     """The spans of each role's speech, unpadded, in order and disjoint → the course of the conversation."""
     spoken = {role: tuple(spans) for role, spans in voices.items() if spans}
-    return Conversation(spoken, _moves(spoken), _silences(spoken), _overlaps(list(spoken.values())))
+    speech = joined(span for spans in spoken.values() for span in spans)
+    return Conversation(spoken, speech, _moves(spoken), _silences(spoken), _overlaps(list(spoken.values())))
 
 
 def unpadded(spans: Iterable[Span], padding_s: float = VAD_PADDING_S) -> tuple[Span, ...]:
@@ -199,11 +212,9 @@ def timing(heard: Conversation, window: Span) -> dict[str, float | None]:
     """
     if not heard.voices:
         return dict.fromkeys(TIMING_MEASURES)
-    silences = [silence for silence in heard.silences if inside(silence.end_s, window)]
+    silences = heard.silences_in(window)
     overlaps = within(heard.overlaps, window.start_s, window.end_s)
-    spoken_s = total_s(
-        within(joined(span for spans in heard.voices.values() for span in spans), window.start_s, window.end_s)
-    )
+    spoken_s = total_s(within(heard.speech, window.start_s, window.end_s))
     found: dict[str, float | None] = {
         "silence_share": 1 - spoken_s / window.duration_s if window.duration_s > 0 else None,
         **_lengths("pause", [silence.duration_s for silence in silences if silence.before == silence.after]),
@@ -225,7 +236,7 @@ def _of_side(heard: Conversation, side: Role, window: Span, silences: Sequence[S
     """`SIDE_MEASURES` of one side; none of a side that never speaks."""
     if side not in heard.voices:
         return {}
-    moves = [move for move in heard.moves if move.role == side and inside(move.start_s, window)]
+    moves = [move for move in heard.moves_in(window) if move.role == side]
     latencies_s = [move.latency_s for move in moves if move.latency_s is not None]
     return {
         "turns": float(sum(not move.back_channel for move in moves)),
@@ -249,6 +260,5 @@ def _lengths(name: str, lengths_s: Sequence[float]) -> dict[str, float | None]:
     }
 
 
-def inside(time_s: float, window: Span) -> bool:
-    """Whether a moment belongs to a window."""
-    return window.start_s <= time_s < window.end_s
+def _bounds(window: Span) -> tuple[float, float]:
+    return window.start_s, window.end_s

@@ -49,11 +49,14 @@ music, the louder decides."""
 PURE = 0.9
 """Share of the power that a tone's two peaks hold."""
 
-HELD_S, HELD_WITHIN = 0.3, 0.006
+HELD_S, HELD_WITHIN = 0.3, 0.004
 """A tone keeps its frequency within this share of it for so long."""
 
-KEY_WITHIN, KEY_TWIST_DB, KEY_FRAMES = 0.018, 10.0, 3
-"""A key's frequencies are off by less, its two powers apart by less, for so many frames (Q.24: 40 ms)."""
+TWIST_DB = 10.0
+"""The two powers of a pair are apart by less."""
+
+KEY_WITHIN, KEY_FRAMES = 0.018, 3
+"""A key's frequencies are off by less, for so many frames (Q.24: 40 ms)."""
 
 DIP_FRAMES = 20
 """Silence further than this many frames of 10 ms from anything loud is no part of the tones around it."""
@@ -148,7 +151,8 @@ def _steadiness(fine: Spectra) -> FloatArray:
 
 
 def _peaks(power: Spectra) -> tuple[FloatArray, NDArray[np.int8]]:
-    """Spectra (F, bins) → the strongest frequency in Hz where two peaks are all, else 0; the key 0–15, else −1."""
+    """Spectra (F, bins) → the tone in Hz where two peaks are all (of a pair
+    the lower), else 0; the key 0–15, else −1."""
     left = power.copy()
     left[:, : round(125 / _BIN_HZ)] = 0
     left[:, round(3875 / _BIN_HZ) :] = 0
@@ -157,9 +161,10 @@ def _peaks(power: Spectra) -> tuple[FloatArray, NDArray[np.int8]]:
     pure = (first + second) / total >= PURE
     low_hz, high_hz = np.minimum(first_hz, second_hz), np.maximum(first_hz, second_hz)
     row, column = _nearest(low_hz, _KEY_ROWS_HZ), _nearest(high_hz, _KEY_COLUMNS_HZ)
-    alike = second >= first * 10 ** (-KEY_TWIST_DB / 10)
+    alike = second >= first * 10 ** (-TWIST_DB / 10)
     keys = np.where(pure & alike & (row >= 0) & (column >= 0), row * 4 + column, -1)
-    return np.where(pure, first_hz, 0).astype(np.float32), keys.astype(np.int8)
+    tone_hz = np.where(alike, low_hz, first_hz)  # of two alike, noise decides which is the stronger
+    return np.where(pure, tone_hz, 0).astype(np.float32), keys.astype(np.int8)
 
 
 def _take_peak(power: Spectra) -> tuple[FloatArray, FloatArray]:

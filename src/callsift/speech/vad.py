@@ -6,7 +6,7 @@ channel's own noise floor, and smoothing turns frames into spans. The figures be
 `benchmarks/hearing_spokenwoz.py` on human word times. Ringing, keys and music are left out (`speech/tones.py`).
 
 A channel is read twice, in blocks: once for its levels and tones, once by the detector. What stays in memory are
-a few numbers for every frame, 10 MB for an hour.
+a few numbers for every frame, 20 MB for an hour.
 """
 
 from __future__ import annotations

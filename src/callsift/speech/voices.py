@@ -70,9 +70,10 @@ def voice_frames(samples: Signal, rate_hz: int, speech: Sequence[Span]) -> Voice
     loud_db = np.percentile(level_db, 95) if level_db.size else 0.0
     strong: BoolArray = level_db > loud_db - STRONG_DB
     if strong.any():
-        frames -= frames[strong].mean(axis=0, dtype=np.float64).astype(np.float32)
-        spread = np.sqrt(np.square(frames[strong], dtype=np.float64).mean(axis=0))
-        frames /= np.maximum(spread, 1e-3).astype(np.float32)
+        for column in frames.T:  # one at a time, as there may be a million frames
+            loud = column[strong]
+            column -= loud.mean(dtype=np.float64)
+            column /= max(float(loud.std(dtype=np.float64)), 1e-3)
     return VoiceFrames(frames, strong, np.concatenate(spans), np.concatenate(centres or [np.zeros(0)]))
 
 

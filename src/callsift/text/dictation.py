@@ -29,7 +29,6 @@ _UNITS = re.compile(
     r"|points?|times|users?|customers?|words|[元块塊年月日天岁歲次人个個户戶名台套份斤米平分秒万萬千百亿億])"
 )
 _CURRENCY = re.compile(r"(?:[$€£¥￥]|usd|rmb|cny|eur|人民币|[￥])\s*$")
-_COUNTING_STEPS = {1, -1, 0}
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _ROUND = re.compile(r"\d+0")
 _CN_MOBILE = re.compile(r"(?:0{0,2}86)?1[3-9]\d{9}")
@@ -48,7 +47,7 @@ Kind = Literal["PHONE", "CARD", "ID", "EMAIL", "NUMBER"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Characters `[start, end)` that are to go, and how many digits they say."""
+    """Characters `[start, end)` that are to go, and how many digits they say (0: an address)."""
 
     start: int
     end: int
@@ -184,15 +183,16 @@ def _is_written_number(run: Run, text: str, *, beside_unit: bool) -> bool:
             return True
         before = text[max(0, run.units[0].start - 6) : run.units[0].start]
         return not (beside_unit or groups[0].endswith("00") or _CURRENCY.search(before))
-    if total <= LONGEST_AMOUNT or all(_YEAR.fullmatch(group) or _ROUND.fullmatch(group) for group in groups):
+    amounts = [_YEAR.fullmatch(group) or _ROUND.fullmatch(group) for group in groups]
+    if total <= LONGEST_AMOUNT or all(amounts):
         return False
-    if not all(run.hard):  # "138, 0013, 8000", not "125, 375 and 600"
-        lengths = _lengths(groups)
+    lengths = _lengths(groups)
+    if not all(run.hard):  # "138, 0013, 8000" and "555, 0143", not "125, 375 and 600"
         together = max(lengths) > 2 if len(groups) > 2 else min(lengths) >= _FEWEST_TOGETHER
-        return total >= _FEWEST_APART and together
+        return (total >= _FEWEST_APART and together) or (lengths == (3, 4) and not any(amounts))
     if total < _FEWEST_APART and any(_YEAR.fullmatch(group) for group in groups):
         return False
-    return len(groups) > 2 or total > LONGEST_AMOUNT + 1 or _lengths(groups) == (3, 4)
+    return len(groups) > 2 or total > LONGEST_AMOUNT + 1 or lengths == (3, 4)
 
 
 def _lengths(groups: Sequence[str]) -> tuple[int, ...]:
@@ -200,11 +200,11 @@ def _lengths(groups: Sequence[str]) -> tuple[int, ...]:
 
 
 def _is_counting(groups: Sequence[str]) -> bool:
-    """One, two, three, four, five; ten, nine, eight; the same again and again."""
+    """One, two, three, four, five; ten, nine, eight; twenty seven, again and again."""
     if len(groups) < 2 or max(map(len, groups)) > 2:
         return False
     steps = {int(after) - int(group) for group, after in pairwise(groups)}
-    return len(steps) == 1 and steps <= _COUNTING_STEPS
+    return steps in ({1}, {-1}) or (steps == {0} and len(groups[0]) == 2)
 
 
 def _hit(run: Run, text: str) -> Hit:

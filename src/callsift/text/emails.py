@@ -30,10 +30,11 @@ _BEFORE = re.compile(
 )
 _JOINERS = frozenset({"dot", "underscore", "dash", "hyphen", "点", "點", "下划线", "横杠", "杠", ".", "_", "-"})
 _NO_NAME = frozenset(
-    ("a", "am", "an", "and", "are", "available", "be", "buy", "can", "check", "email", "find", "for", "found", "go", "have", "here",
-     "him", "her", "i", "in", "is", "it", "it's", "look", "looked", "looking", "mail", "me", "my", "of", "on", "online",
-     "or", "order", "out", "read", "reach", "see", "shop", "shopping", "site", "start", "that", "that's", "the", "them",
-     "there", "they", "this", "to", "us", "visit", "was", "we", "website", "work", "works", "working", "you", "your")
+    ("a", "am", "an", "and", "are", "available", "be", "buy", "can", "check", "email", "find", "for", "found", "go",
+     "have", "here", "him", "her", "i", "in", "is", "it", "it's", "look", "looked", "looking", "mail", "me", "my", "of",
+     "on", "online", "or", "order", "out", "read", "reach", "see", "shop", "shopping", "site", "start", "that",
+     "that's", "the", "them", "there", "they", "this", "to", "us", "visit", "was", "we", "website", "work", "works",
+     "working", "you", "your")
 )  # fmt: skip
 _FARTHEST = 120
 

@@ -1,15 +1,4 @@
-"""Work on one item at a time in processes of its own: what crashes, hangs or eats the memory costs its item alone.
-
-A native library (decoder, speech recognition, network) can end its process or never come back, and nothing in Python
-can catch that. So the work is done in worker processes, and this one only hands out items and collects answers. It
-knows which item each worker holds; a worker that dies or overruns its time is killed with its process group and
-replaced. An item whose worker died after other items, or for lack of memory, is tried once more, alone and in a
-fresh worker, since the cause may have been what the others left behind.
-
-Workers are fresh interpreters, not forks: a fork of a process with threads may deadlock, and this way the parent
-needs none of what the workers load. They don't import the caller's `__main__`, get no Ctrl-C from the terminal, and
-die with their parent however it ends (Linux: prctl; elsewhere when they next look at their pipe).
-"""
+"""The parent's side: worker processes, who of them holds which item, and until when."""
 
 from __future__ import annotations
 
@@ -23,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Pipe, wait
 from typing import Any, Generic, TypeVar
 
 from callsift.errors import CallsiftError, ErrorCode
+from callsift.isolation.lost import Lost
 
 About = TypeVar("About")
 Item = TypeVar("Item")
@@ -38,21 +27,12 @@ START_LIMIT_S = 600.0
 
 _END_LIMIT_S = 2.0
 _LOOK_EVERY_S = 1.0
-_LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _BOOT = (
     "import sys; from multiprocessing.connection import Connection; pipe = Connection(int(sys.argv[1])); "
-    "sys.path[:] = pipe.recv(); from callsift.isolation import serve; serve(pipe)"
+    "sys.path[:] = pipe.recv(); from callsift.isolation.serving import serve; serve(pipe)"
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """An item without a result: `timeout`, `crashed`, `out_of_memory` or `internal`, and what happened in words."""
-
-    code: ErrorCode
-    message: str
 
 
 class Workers(Generic[About, Item, Result]):
@@ -258,73 +238,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def serve(pipe: Connection) -> None:
-    """What a worker does: make its function, then answer one item after another until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(EOFError, OSError):  # the parent is gone, or done
-        parent, level = pipe.recv()
-        _log(level)
-        _die_with(parent)
-        try:
-            about, work = pickle.loads(pipe.recv_bytes())()
-        except Exception as error:
-            logger.debug("a worker process can't be started", exc_info=error)
-            pipe.send(("failed", _portable(error)))
-            return
-        pipe.send(("ready", about))
-        while True:
-            _answer(pipe, work, pipe.recv())
-
-
-def _answer(pipe: Connection, work: Callable[[Any], Any], item: Any) -> None:
-    try:
-        message = pickle.dumps(("done", work(item)))
-    except MemoryError:
-        message = pickle.dumps(("done", Lost(ErrorCode.OUT_OF_MEMORY, "there was not enough memory for it")))
-    except Exception as error:
-        logger.debug("unexpected error", exc_info=error)
-        message = pickle.dumps(("done", Lost(ErrorCode.INTERNAL, f"unexpected {type(error).__name__}: {error}")))
-    pipe.send_bytes(message)
-
-
-def _portable(error: Exception) -> CallsiftError:
-    """An error that can travel: ours as it is, any other in words."""
-    if not isinstance(error, CallsiftError):
-        return CallsiftError(f"a worker process can't be started: {type(error).__name__}: {error}")
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return CallsiftError(str(error))
-    return error
-
-
-def _log(level: int) -> None:
-    """Log to stderr. What libraries print there by themselves, about every damaged file, is shown while debugging."""
-    stream = sys.stderr
-    if level > logging.DEBUG:
-        stream = os.fdopen(os.dup(2), "w")
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in (1, 2):
-            os.dup2(nowhere, number)
-    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=stream)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the system to end this process with its parent, to prefer it when memory runs out, and to dump no core.
-
-    A core dump would hold a customer's voice.
-    """
-    import ctypes
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform != "linux":
-        return
-    set_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-        file.write("500")
-    if os.getppid() != parent:
-        sys.exit()
