@@ -23,6 +23,8 @@ test "$(wc -l <"$scratch/scores.csv")" = 25
 "$callsift" score "$package/data/demo/calls/en-05-gym.wav" --output "$scratch/heard.jsonl" >/dev/null
 grep -q '"text": "agent: ' "$scratch/heard.jsonl"
 "$callsift" evaluate "$package/data/starter" "$package/data/demo/manifest.jsonl" --output "$scratch/figures.json"
+"$callsift" doctor >/dev/null
+"$callsift" models list >/dev/null
 "$callsift" validate "$package/data/demo/manifest.jsonl"
 "$callsift" prepare "$package/data/demo/manifest.jsonl" -o "$scratch/prepared"
 "$callsift" score "$scratch/prepared" --output "$scratch/again.jsonl" >/dev/null
@@ -30,4 +32,4 @@ if "$callsift" train "$package/data/demo/manifest.jsonl" -o "$scratch/run" 2>"$s
   echo "training without torch must be refused"; exit 1
 fi
 grep -q 'callsift\[train\]' "$scratch/train.log"
-echo "wheel: demo, score, evaluate, validate and prepare work with the scoring core alone"
+echo "wheel: demo, score, evaluate, validate, prepare, doctor and models work with the scoring core alone"

@@ -7,7 +7,8 @@ The search is narrowed: one pass (no flat lexicon search), the two best of each 
 no worse: word error rate 0.17 against 0.19.
 
 The engine keeps nothing from one span to the next, so results don't depend on order. That needs the decoder's noise
-removal to be off, which carries its estimate along. FIGURES
+removal to be off, which carries its estimate along and costs words: on the reporting half of `benchmarks/asr_wer.py`
+(three flite voices, 861 words) the word error rate is 0.20 without it and 0.25 with it.
 """
 
 from __future__ import annotations

@@ -121,9 +121,7 @@ def model_file(model: str, option: str) -> Path:
         return path
     entry = find_entry(model)
     if entry is None or len(entry.files) != 1:
-        raise UsageError(
-            f"{option}={model} is a folder; name the .onnx file itself, or a model of callsift models list"
-        )
+        raise UsageError(f"{option}={model} is a folder; name its .onnx file, or a model of callsift models list")
     return path / entry.files[0]
 
 

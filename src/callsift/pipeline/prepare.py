@@ -185,8 +185,8 @@ def _given_text(hearing: Hearing, turns: tuple[Turn, ...]) -> tuple[Hearing, tup
     """A transcript laid over what was heard: its times, or else approximate ones, and the roles on both."""
     if turns and not all(turn.timed for turn in turns):
         message = "the transcript has no times; its lines were laid over the speech in proportion"
-        spread = spread_text(turns, hearing.speech, hearing.channels)
-        return hearing, _with_roles(spread, hearing.channels), [Note(WarningCode.APPROXIMATE_TIMES, message)]
+        spread, looped = guard(spread_text(turns, hearing.speech, hearing.channels), ())
+        return hearing, _with_roles(spread, hearing.channels), [Note(WarningCode.APPROXIMATE_TIMES, message), *looped]
     turns, notes = guard(turns, _widened(hearing.speech))
     if hearing.diarized is not None:
         hearing, about_roles = settle_roles(hearing, _on_sides(hearing, turns))

@@ -70,10 +70,10 @@ def voice_frames(samples: Signal, rate_hz: int, speech: Sequence[Span]) -> Voice
     loud_db = np.percentile(level_db, 95) if level_db.size else 0.0
     strong: BoolArray = level_db > loud_db - STRONG_DB
     if strong.any():
-        for column in frames.T:  # one at a time, as there may be a million frames
-            loud = column[strong]
-            column -= loud.mean(dtype=np.float64)
-            column /= max(float(loud.std(dtype=np.float64)), 1e-3)
+        for at in range(CEPSTRA):  # one at a time, as there may be a million frames
+            loud = frames[strong, at]
+            frames[:, at] -= loud.mean(dtype=np.float64)
+            frames[:, at] /= max(float(loud.std(dtype=np.float64)), 1e-3)
     return VoiceFrames(frames, strong, np.concatenate(spans), np.concatenate(centres or [np.zeros(0)]))
 
 

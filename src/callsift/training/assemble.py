@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer
 from torch import nn
 
+from callsift.catalogue import pulled
 from callsift.config import EncoderConfig, TrainConfig
 from callsift.errors import ConfigError
 from callsift.labels import LabelScheme
@@ -57,10 +58,10 @@ def make_tokenizer(config: TrainConfig) -> Tokenizer:
 
 
 def with_whole_paths(config: TrainConfig) -> TrainConfig:
-    """The same configuration, local models named by their whole path: a run is read from anywhere."""
+    """The same configuration, local models, pulled ones too, named by their whole path: a run is read from anywhere."""
     encoders = {
-        stream: encoder.model_copy(update={"model": str(Path(encoder.model).resolve())})
-        if encoder.pretrained and Path(encoder.model).is_dir()
+        stream: encoder.model_copy(update={"model": str(Path(pulled(encoder.model)).resolve())})
+        if encoder.pretrained and Path(pulled(encoder.model)).is_dir()
         else encoder
         for stream, encoder in config.network.encoders.items()
     }
