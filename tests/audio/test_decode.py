@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from callsift.audio import decode as decode_module
 from callsift.audio.decode import MIN_DURATION_S, decode, looks_like_audio
 from callsift.errors import ErrorCode, RecordingError, WarningCode
 
@@ -251,3 +252,44 @@ def test_looks_like_audio(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     assert not looks_like_audio(tmp_path / "a.json")
     assert not looks_like_audio(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("pipe.wav", "pipe"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(RecordingError, match="pipe") as caught:
+            decode(tmp_path / name)
+        assert caught.value.code == ErrorCode.UNREADABLE
+    assert not looks_like_audio(tmp_path / "pipe")
+
+
+def test_a_file_that_is_still_being_written(tmp_path, monkeypatch):
+    path = wav(tmp_path / "a.wav")
+    real = decode_module.missing_bytes
+
+    def missing_bytes(file, container):
+        with path.open("ab") as more:
+            more.write(bytes(1000))
+        return real(file, container)
+
+    monkeypatch.setattr(decode_module, "missing_bytes", missing_bytes)
+    with pytest.raises(RecordingError, match="still being written") as caught:
+        decode(path)
+    assert caught.value.code == ErrorCode.UNREADABLE
+
+
+def test_digital_silence_is_a_recording(tmp_path):
+    recording = decode(wav(tmp_path / "a.wav", np.zeros((RATE_HZ, 2), np.float32)))
+    assert recording.notes == ()
+    assert not recording.waveform.samples[:, :].any()
+    for name in ("a.ulaw", "a.sln"):
+        (tmp_path / name).write_bytes(b"\xff" * 160_000 if name == "a.ulaw" else bytes(160_000))
+        assert not decode(tmp_path / name, RATE_HZ).waveform.samples[:, :].any()
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7\n" + bytes(9000), b"a line of text\n" * 999])
+def test_a_rate_does_not_make_sound_of_documents(tmp_path, content):
+    (tmp_path / "a.ulaw").write_bytes(content)
+    with pytest.raises(RecordingError, match="not audio"):
+        decode(tmp_path / "a.ulaw", RATE_HZ)

@@ -6,8 +6,8 @@ from shutil import which
 import numpy as np
 import pytest
 import soundfile
-
 from benchmarks.made_sounds import DTMF_ROWS_HZ, RATE_HZ, TONES, dialling, mu_law, music, sounding, tone, with_noise
+
 from callsift.audio.features import resample
 from callsift.speech.spans import total_s, within
 from callsift.speech.tones import ToneListener
@@ -45,8 +45,8 @@ def test_keys_are_no_speech(on_s):
 
 @pytest.mark.parametrize("noise_db", [-60, -40])
 def test_made_music_is_no_speech(noise_db):
-    pieces = [mu_law(with_noise(music(20, seed), noise_db)) for seed in range(2000, 2008)]
-    assert sum(voiced_s(piece) for piece in pieces) <= 0.05 * 160
+    pieces = [mu_law(with_noise(music(20, seed), noise_db)) for seed in range(2000, 2005)]
+    assert sum(voiced_s(piece) for piece in pieces) <= 0.05 * 100
 
 
 @pytest.fixture(scope="module")

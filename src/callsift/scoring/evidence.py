@@ -16,7 +16,8 @@ from callsift.labels import LabelScheme
 from callsift.plugins import Runtime
 from callsift.types import BoolArray, CallInputs, FloatArray, StreamInput
 
-_ROWS = 64
+_MOST_ROWS, _MOST_VECTORS = 64, 16_384
+"""Calls less one segment that go through the `call` graph at once: together at most so many segment vectors."""
 
 
 def segment_vectors(runtime: Runtime, inputs: CallInputs) -> FloatArray:
@@ -47,8 +48,9 @@ def _one_segment(runtime: Runtime, segment: dict[str, StreamInput | None]) -> Fl
     states: dict[str, tuple[FloatArray, BoolArray, BoolArray]] = {}
     for name in runtime.widths:
         given = segment.get(name)
-        if given is not None and len(given.values):
-            values = given.values[None]
+        values = None if given is None else given.values
+        if values is not None and len(values):
+            values = values[None]
             encoded, mask = runtime.encode(name, values, np.ones(values.shape[:2], dtype=np.bool_))
             states[name] = (encoded, mask, np.array([True]))
         else:
@@ -79,8 +81,9 @@ def judge(
     if count == 1 or verdict.propensity is None:
         return verdict, [None] * count
     without: list[float] = []
-    for first in range(0, count, _ROWS):
-        left_out = range(first, min(first + _ROWS, count))
+    at_once = max(1, min(_MOST_ROWS, _MOST_VECTORS // count))
+    for first in range(0, count, at_once):
+        left_out = range(first, min(first + at_once, count))
         rows = np.stack([np.delete(vectors, i, axis=0) for i in left_out])
         logits = runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
         without += [found.propensity or 0.0 for found in decide(logits, scheme, calibration)]

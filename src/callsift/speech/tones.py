@@ -11,7 +11,8 @@ glide. Three rules follow from this, all on short spectra at 8 kHz:
 
 The bounds keep far from real voices: `benchmarks/hearing_spokenwoz.py` measures both sides, on acted emotional
 speech too. The music there is synthesised, as no real recording could be had. Not found: singing, a lone
-instrument with strong vibrato, and music that somebody talks over, as far as the voice is the louder.
+instrument with strong vibrato, and music that somebody talks over, as far as the voice is the louder. Music that
+plays through a whole call does cost speech: beside it, 20 dB softer, 8 of 100 frames more are missed than without.
 """
 
 from __future__ import annotations
