@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from callsift.data.manifest import read_manifest
-from callsift.errors import ErrorCode
+from callsift.errors import ErrorCode, WarningCode
 from callsift.labels import load_scheme
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,3 +80,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_named_in_the_architecture_page_exist() -> None:
     for name in re.findall(r"`([a-z_/]+\.py)`", (ROOT / "docs/architecture.md").read_text("utf-8")):
         assert (ROOT / "src/callsift" / name).is_file(), name
+
+
+def test_every_warning_code_is_in_the_formats_page() -> None:
+    text = (ROOT / "docs/formats.md").read_text("utf-8")
+    assert [code for code in WarningCode if f"`{code.value}`" not in text] == []
