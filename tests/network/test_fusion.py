@@ -209,7 +209,7 @@ def test_one_stream_alone(build: Build, name: str) -> None:
 @pytest.mark.parametrize(
     ("widths", "changes", "message"),
     [
-        ({"text": 7, "video": 4}, {}, "MSMT-FN knows text, audio"),
+        ({"video": 4}, {}, "MSMT-FN needs text or audio"),
         ({"text": 7}, {"readout": "mean"}, "Readout 'mean' is unknown; choose one of both, text, flatten"),
         ({"text": 7}, {"cross_layers": -1}, "cross_layers is -1; use 0 .none. or more"),
         ({"text": 7}, {"bottleneck_layers": -1}, "bottleneck_layers is -1"),

@@ -85,6 +85,7 @@ def test_one_voice_stays_one_side() -> None:
     assert len(hearing.sides) == 1
     assert hearing.diarized is None
     assert hearing.channels == {0: "unknown"}
+    assert _codes(hearing) == ["uncertain_roles"]
 
 
 def test_the_other_sides_leak_is_nobodys_speech() -> None:

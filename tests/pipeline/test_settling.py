@@ -29,7 +29,7 @@ def _said(first: str, second: str) -> list[Turn]:
 
 HABIT = _hearing(("agent", "customer"))
 GIVEN = _hearing(("agent", "customer"), given=True)
-VOICES = _hearing(("unknown", "unknown"), diarized=0.7)
+VOICES = _hearing(("unknown", "unknown"), diarized=0.9)
 
 
 def _roles(hearing: Hearing) -> list[str]:
@@ -105,3 +105,8 @@ def test_anonymous_speakers_of_a_transcript_get_roles_from_what_they_say() -> No
 def test_roles_that_a_transcript_names_are_never_guessed() -> None:
     turns = [Turn("agent", CUSTOMER, speaker="a"), Turn("unknown", AGENT, speaker="b")]
     assert settle_speakers(turns) == (tuple(turns), ())
+
+
+def test_voices_that_are_much_alike_are_doubted() -> None:
+    _, notes = settle_roles(replace(VOICES, diarized=0.7), _said(AGENT, CUSTOMER))
+    assert [note.code.value for note in notes] == ["diarized", "uncertain_roles"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import pytest
 import soundfile
 
 from callsift.bundle import find_bundle
-from callsift.errors import ErrorCode, UsageError
-from callsift.scoring.batch import ScorerSpec, score_all
+from callsift.errors import CallsiftError, ErrorCode, UsageError
+from callsift.scoring.batch import BatchScorer, ScorerSpec, default_limit_s
 from callsift.scoring.output import ResultFile
 from callsift.scoring.scorer import result_row
 from callsift.scoring.sources import find_calls
 from callsift.types import Call, Turn
 
 sys.path.insert(0, str(Path(__file__).parent))
+ENGINES_ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
 
 
 def _recordings(demo: Path, folder: Path, seconds: list[float]) -> list[Call]:
@@ -30,15 +32,63 @@ def _recordings(demo: Path, folder: Path, seconds: list[float]) -> list[Call]:
     return list(find_calls([str(folder)]).calls)
 
 
-def test_a_crash_costs_its_own_call_alone(demo: Path, tmp_path: Path) -> None:
-    calls = _recordings(demo, tmp_path, [15, 50, 16, 17, 18, 19])
-    spec = ScorerSpec(find_bundle("starter"), asr="engines:Crashing")
-    found = {score.call_id: score.error for score in score_all(spec, spec.make(), calls, workers=2)}
+@pytest.mark.parametrize(
+    ("engine", "workers", "code", "words"),
+    [
+        ("Crashing", 1, ErrorCode.CRASHED, "SIGSEGV"),
+        ("Crashing", 2, ErrorCode.CRASHED, "SIGSEGV"),
+        ("Hanging", 1, ErrorCode.TIMEOUT, "--timeout"),
+        ("Killed", 1, ErrorCode.OUT_OF_MEMORY, "most likely for lack of memory"),
+    ],
+)
+def test_a_call_that_a_library_dies_of_costs_itself_alone(
+    demo: Path, tmp_path: Path, engine: str, workers: int, code: ErrorCode, words: str
+) -> None:
+    calls = _recordings(demo, tmp_path, [15, 50, 16, 17])
+    spec = ScorerSpec(find_bundle("starter"), asr=f"engines:{engine}")
+    with BatchScorer(spec, workers, timeout_s=8 if engine == "Hanging" else None) as scorer:
+        found = {score.call_id: score for score in scorer.score_all(calls)}
+        assert {score.settings_sha256 for score in found.values()} == {scorer.identity.settings_sha256}
     assert set(found) == {call.call_id for call in calls}
-    assert {name for name, error in found.items() if error} == {"1.wav"}
-    error = found["1.wav"]
+    assert {name for name, score in found.items() if score.error} == {"1.wav"}
+    error = found["1.wav"].error
     assert error is not None
-    assert error[0] == ErrorCode.CRASHED
+    assert error[0] == code
+    assert words in error[1]
+    json.dumps(result_row(found["1.wav"]))
+
+
+def test_a_single_call_that_crashes_is_a_result_too(demo: Path, tmp_path: Path) -> None:
+    """Through the command line: a line with an error and exit code 1, not the end of the command."""
+    _recordings(demo, tmp_path, [50])
+    command = [sys.executable, "-m", "callsift.cli", "score", str(tmp_path / "0.wav"), "--asr", "engines:Crashing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENGINES_ENV)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "crashed"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_or_engine_that_is_not_there_is_said_before_any_call() -> None:
+    for spec, words in (
+        (ScorerSpec(Path("absent")), "absent"),
+        (ScorerSpec(find_bundle("starter"), asr="absent"), "asr 'absent' is not known"),
+    ):
+        with BatchScorer(spec) as scorer, pytest.raises(CallsiftError, match=words):
+            assert scorer.identity
+
+
+def test_the_default_time_limit_grows_with_the_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000 * 60), 8000)
+    (tmp_path / "b.amr").write_bytes(b"#!AMR\n" + bytes(60_000))
+    (tmp_path / "lies.wav").write_bytes(b"RIFF....WAVEfmt " + bytes(40))
+    # A minute by the header's 16,000 bytes/s; 100 s at 600 bytes/s; and nothing is divided by the zero in a header.
+    assert default_limit_s(Call("a", audio=tmp_path / "a.wav")) == pytest.approx(600 + 5 * 60, abs=0.1)
+    assert default_limit_s(Call("b", audio=tmp_path / "b.amr")) == pytest.approx(600 + 5 * 100, abs=0.1)
+    assert default_limit_s(Call("lies", audio=tmp_path / "lies.wav")) < 601
+    assert default_limit_s(Call("text alone")) == 600
+    assert default_limit_s(Call("absent", audio=tmp_path / "absent.wav")) == 600
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert default_limit_s(Call("pipe", audio=tmp_path / "pipe.wav")) == 600
 
 
 def test_an_engine_that_fails_is_an_error_of_that_call(demo: Path, tmp_path: Path) -> None:

@@ -207,7 +207,8 @@ def test_real_calls_summed_to_mono(data_folder, diarizer):
 @pytest.mark.data
 @pytest.mark.slow
 def test_mono_sales_calls(data_folder, diarizer):
-    """Likewise (0.969, 0.962, 19 of 20 with two); the words that lay the turns over the recordings take minutes to recognise, and are kept."""
+    """Likewise (0.969, 0.962, 19 of 20 with two). To recognise the words that lay the turns over the recordings takes
+    minutes; they are kept."""
     work = ROOT / "build/mono"
     work.mkdir(parents=True, exist_ok=True)
     figures = sales_figures(diarizer, data_folder, work, roles=False)["all"]

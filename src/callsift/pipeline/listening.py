@@ -114,6 +114,7 @@ def _told_apart(hearing: Hearing, diarizer: Diarizer) -> Hearing:
     side, waveform = hearing.sides[0], hearing.waveform
     found = diarizer.diarize(waveform.channel(side.channel), waveform.rate_hz, side.speech)
     if len(found.speakers) < 2:
-        return hearing
+        message = "one channel, and one voice found on it: whose words are whose is not known"
+        return replace(hearing, notes=(*hearing.notes, Note(WarningCode.UNCERTAIN_ROLES, message)))
     sides = tuple(Side(side.channel, "unknown", spans) for spans in found.speakers)
     return replace(hearing, sides=sides, diarized=found.confidence)

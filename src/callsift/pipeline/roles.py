@@ -21,8 +21,10 @@ SURE = 0.9
 LEAST_SURE = 0.6
 """Below this, voices on one channel keep unknown roles."""
 
-_LEAST_OVERLAP_S = 3.0
-_CLEARLY_MORE = 2.0
+LEAST_APART = 0.8
+"""Voices less far apart are often confused: see `benchmarks/mono_speakers.py`."""
+
+_LEAST_OVERLAP_S, _CLEARLY_MORE = 3.0, 2.0
 _OTHER: dict[Role, Role] = {"agent": "customer", "customer": "agent", "unknown": "unknown"}
 
 
@@ -30,7 +32,7 @@ def settle_roles(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Hearing, tupl
     """The hearing with the role of every side, from turns whose `channel` numbers the side that says them."""
     guess = guess_agent([(turn.channel, turn) for turn in turns if turn.channel is not None])
     if hearing.diarized is not None:
-        return _by_voice(hearing, guess)
+        return _by_voice(hearing, hearing.diarized, guess)
     if len(hearing.sides) != 2 or guess is None or hearing.sides[guess.agent].role == "agent":
         return hearing, ()
     roles = tuple(side.role for side in hearing.sides)
@@ -95,9 +97,9 @@ def swapped(hearing: Hearing) -> Hearing:
     return replace(hearing, sides=tuple(replace(side, role=_OTHER[side.role]) for side in hearing.sides))
 
 
-def _by_voice(hearing: Hearing, guess: RoleGuess | None) -> tuple[Hearing, tuple[Note, ...]]:
+def _by_voice(hearing: Hearing, apart_by: float, guess: RoleGuess | None) -> tuple[Hearing, tuple[Note, ...]]:
     """Roles of voices on one channel."""
-    apart = f"one channel: {len(hearing.sides)} voices told apart (confidence {hearing.diarized:.2f})"
+    apart = f"one channel: {len(hearing.sides)} voices told apart (confidence {apart_by:.2f})"
     if guess is None or guess.confidence < LEAST_SURE:
         message = f"{apart}; which of them is the agent could not be told"
         return hearing, (Note(WarningCode.DIARIZED, message), Note(WarningCode.UNCERTAIN_ROLES, message))
@@ -106,7 +108,11 @@ def _by_voice(hearing: Hearing, guess: RoleGuess | None) -> tuple[Hearing, tuple
         for number, side in enumerate(hearing.sides)
     )
     message = f"{apart}; the agent is taken to be who says {_because(guess)}"
-    return replace(hearing, sides=sides), (Note(WarningCode.DIARIZED, message),)
+    notes = [Note(WarningCode.DIARIZED, message)]
+    if apart_by < LEAST_APART:
+        doubt = "the two voices on the one channel are much alike: some words may be given to the wrong side"
+        notes.append(Note(WarningCode.UNCERTAIN_ROLES, doubt))
+    return replace(hearing, sides=sides), tuple(notes)
 
 
 def _doubt(hearing: Hearing, guess: RoleGuess) -> tuple[Note, ...]:

@@ -39,7 +39,8 @@ PAUSE_COST, SPEECH_COST = 6.0, 20.0
 nats a second and more, so at the least a quarter and three quarters of a second of speech outweigh it."""
 
 FRAME_WEIGHT = 0.3
-"""Successive frames resemble each other: a frame counts for so much of an independent one (as in Diez, Burget & Matějka 2018)."""
+"""Successive frames resemble each other: a frame counts for so much of an independent one (as in Diez, Burget &
+Matějka 2018)."""
 
 SECOND_VOICE = 1.25
 """d' between the speakers' units from which there are two. Set on SpokenWOZ and the mono sales calls, where two persons

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from callsift.audio.blocks import resampled
+from callsift.catalogue import model_file
 from callsift.errors import UsageError
 from callsift.plugins import Diarization
 from callsift.speech.spans import joined, total_s, within
@@ -109,11 +110,7 @@ def _model(option: str, path: str) -> Path:
             f"diarizer sherpa-onnx needs {option}: an ONNX model converted for sherpa-onnx. "
             "Write sherpa-onnx,segmentation=FILE.onnx,embedding=FILE.onnx."
         )
-    if not Path(path).is_file():
-        raise UsageError(
-            f"diarizer sherpa-onnx: {option}={path} is not a file. Name the .onnx file itself, not its folder."
-        )
-    return Path(path)
+    return model_file(path, option)
 
 
 def _of_speech(said: Sequence[Sequence[Span]], speech: Sequence[Span]) -> Diarization:
