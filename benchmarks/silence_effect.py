@@ -52,11 +52,15 @@ TEST, INNER = 4, 6
 """Every fourth call is asked about, of the rest every sixth decides when to stop: rounds of all grades in turn."""
 
 
+DRAW = 11
+"""Draws the calls; those on which the settings were compared were drawn with 0."""
+
+
 class Calls:
     """The calls, prepared once for each front end and choice of streams."""
 
     def __init__(self, folder: Path, count: int) -> None:
-        self.calls = write_calls(folder, DEMO, count, seed=0)
+        self.calls = write_calls(folder, DEMO, count, seed=DRAW)
         self.sha256 = sha256_of_json([sha256_of_file(call.audio) for call in self.calls if call.audio])
         self._examples: dict[str, list[Example]] = {}
 

@@ -169,7 +169,7 @@ def test_says_which_model_is_missing(tmp_path, missing):
     options = {"segmentation": str(there), "embedding": str(there)}
     with pytest.raises(UsageError, match=f"needs {missing}"):
         SherpaDiarizer(**{**options, missing: ""})
-    with pytest.raises(UsageError, match=rf"{missing}=.*gone\.onnx is not a file"):
+    with pytest.raises(UsageError, match=rf"{missing}=.*gone\.onnx: no such folder or model"):
         SherpaDiarizer(**{**options, missing: str(tmp_path / "gone.onnx")})
 
 

@@ -11,6 +11,9 @@ from callsift.types import FloatArray, Note, Samples
 MAX_BAD_SHARE = 0.01
 """Up to this share of samples that are not numbers (NaN, infinity) is repaired, more is refused."""
 
+MAX_LEVEL = np.float32(2.0**31)
+"""Full scale is 1; integers stored as floats reach 2^31 at most. Beyond is damage, and counts as not a number."""
+
 RATES_HZ = range(2000, 384001)
 """Sampling rates that a header may state without being taken for damaged."""
 
@@ -53,7 +56,7 @@ class Collector:
         Raises:
             RecordingError: `out_of_memory`, no room for them.
         """
-        good = np.isfinite(block)
+        good = np.abs(block) <= MAX_LEVEL  # False for NaN
         if not good.all():
             self._bad += block.size - int(np.count_nonzero(good))
             block = np.where(good, block, np.float32(0))

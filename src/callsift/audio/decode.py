@@ -22,7 +22,7 @@ import numpy as np
 from callsift.audio.collect import Collector
 from callsift.audio.containers import HEAD_BYTES, container_of, missing_bytes
 from callsift.audio.ogg import links
-from callsift.audio.sound_file import ByteStream, by_soundfile, raw_coding
+from callsift.audio.sound_file import ByteStream, Nameless, by_soundfile, raw_coding
 from callsift.errors import ErrorCode, RecordingError, WarningCode
 from callsift.types import Note, Recording, Waveform
 
@@ -186,10 +186,12 @@ def _by_pyav(path: Path, file: ByteStream, container: str, sound: Collector) -> 
     before = len(sound)
     file.seek(0)
     try:
-        with av.open(file, "r", "gsm" if container == "GSM" else None, metadata_errors="ignore") as source:
+        with av.open(Nameless(file), "r", "gsm" if container == "GSM" else None, metadata_errors="ignore") as source:
             if not source.streams.audio:
                 message = f"'{path.name}' is {container} without a sound track. Give the recording."
                 raise RecordingError(ErrorCode.NOT_AUDIO, message)
+            if source.streams.audio[0].codec_context is None:
+                raise _undecodable(path, container, "its coding is not known")
             declared_s = (source.duration or 0) / av.time_base if container in _LENGTH_IN_HEADER else 0.0
             packets = _read_track(source, declared_s, sound)
     except (av.FFmpegError, ValueError) as error:

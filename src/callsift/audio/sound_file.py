@@ -33,11 +33,19 @@ class ByteStream(Protocol):
     def tell(self) -> int: ...
 
 
-class _Nameless:
+class Nameless:
     """A file without its name, from which soundfile would draw conclusions (`.gsm`, `.vox`, `.raw`)."""
 
     def __init__(self, file: ByteStream) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Where the file stands afterwards; a damaged header may ask for a place before its start."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 def raw_coding(path: Path) -> str | None:
@@ -60,7 +68,7 @@ def by_soundfile(file: ByteStream, sound: Collector, coding: str | None = None, 
         raw |= {"endian": "LITTLE"} if coding == "PCM_16" else {}
     before = len(sound)
     try:
-        with soundfile.SoundFile(_Nameless(file), **raw) as opened:
+        with soundfile.SoundFile(Nameless(file), **raw) as opened:
             _read(opened, sound)
     except soundfile.LibsndfileError:
         return False

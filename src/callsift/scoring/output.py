@@ -49,16 +49,27 @@ class ResultFile:
             # Rows of calls that are not named this time stay; those to be scored again make room.
             kept = [row for name, row in rows.items() if name in self.done or name not in named]
             write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = path.open("ab", buffering=0)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Write one result and hand it to the operating system before going on."""
-        self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._stream.flush()
+        """Write one result and hand it to the operating system before going on.
+
+        Raises:
+            UsageError: it can't be written; the file is left as it was.
+        """
+        line = memoryview((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        whole = os.fstat(self._stream.fileno()).st_size
+        try:
+            while line:
+                line = line[self._stream.write(line) :]
+        except OSError as error:
+            os.ftruncate(self._stream.fileno(), whole)
+            raise UsageError(
+                f"{self.path} can't be written: {error.strerror}. Make room, then go on with --resume."
+            ) from error
 
     def close(self) -> None:
         """Flush to disk and close."""
-        self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
         self._held.close()

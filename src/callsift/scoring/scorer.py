@@ -69,8 +69,8 @@ class Scorer:
     ) -> Scorer:
         """A scorer of a bundle.
 
-        `asr`: engine for calls without transcript; None is the built-in one. `diarizer`: None is the bundle's. `redact`:
-        take personal numbers and addresses out of the text even if the model was trained with them.
+        `asr`: engine for calls without transcript; None is the built-in one. `diarizer`: None is the bundle's.
+        `redact`: take personal numbers and addresses out of the text even if the model was trained with them.
         """
         from callsift.scoring.runtime import OnnxRuntime
 
