@@ -2,9 +2,9 @@
 
     python -m benchmarks.stereo_roles [--dry]
 
-`aws-auto-repairs`: the agent is on the first channel. `spokenwoz`: the service speaks second (its first words say so), on
-the second channel, against the habit; and its words are known. Every call is taken as it is and with its channels changed
-for each other. "right": the agent's role is on the agent's channel at the end. "swapped wrongly": it had been, by habit.
+`aws-auto-repairs`: the agent is on the first channel. `spokenwoz`: the service is on the second channel (its words say
+so), against the habit; and its words are known. Every call is taken as it is and with its channels changed for each
+other. "right": the agent's role is on the agent's channel at the end. "swapped wrongly": it had been, by habit.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def outcome(hearing: Hearing, turns: Sequence[Turn], agent: int) -> dict[str, An
     for name, flipped in (("as it is", False), ("changed over", True)):
         # The habit gives the first channel to the agent, whichever of the two that is.
         sides = tuple(reversed(hearing.sides)) if flipped else hearing.sides
-        sides = tuple(replace(side, role=role) for side, role in zip(sides, ("agent", "customer"), strict=True))
+        sides = (replace(sides[0], role="agent"), replace(sides[1], role="customer"))
         said = [replace(turn, channel=1 - (turn.channel or 0) if flipped else turn.channel) for turn in turns]
         place = 1 - agent if flipped else agent
         settled, _ = settle_roles(replace(hearing, sides=sides), said)
