@@ -113,3 +113,44 @@ def test_levels_are_those_of_10_ms_frames() -> None:
     levels = examine(Waveform(sine[None].astype(np.float32), RATE_HZ)).levels_db
     assert levels.shape == (1, 100)
     np.testing.assert_allclose(levels, -20.0, atol=0.01)
+
+
+def test_a_customer_who_says_three_words_is_not_dead() -> None:
+    """0.5 s in 40 s, beside digital silence: far below every percentile, and still somebody."""
+    left, _ = _talk(7)
+    right = np.zeros_like(left)
+    right[80000:84000] = left[:4000] / 4
+    assert np.abs(right).max() > 0.01
+    health = examine(_waveform(left, right))
+    assert health.dead == ()
+    assert health.live == (0, 1)
+
+
+def test_a_click_is_no_voice() -> None:
+    left, _ = _talk(8)
+    right = np.zeros_like(left)
+    right[1000:1010] = 0.5
+    assert examine(_waveform(left, right)).dead == (1,)
+
+
+@pytest.mark.parametrize("kind", ["noise", "hum"])
+@pytest.mark.parametrize("level", [0.003, 0.01, 0.03])
+def test_noise_and_hum_leak_into_nothing(kind: str, level: float) -> None:
+    left, _ = _talk(9)
+    times = np.arange(left.size) / RATE_HZ
+    noise = np.random.default_rng(0).standard_normal(left.size)
+    steady = level * (noise if kind == "noise" else np.sin(2 * np.pi * 50 * times))
+    assert [channel.leak_db for channel in examine(_waveform(left, steady.astype(np.float32))).channels] == [None, None]
+
+
+def test_beside_two_copies_a_third_channel_stays() -> None:
+    left, right = _talk(10)
+    health = examine(_waveform(left, left / 2, right))
+    assert health.identical
+    assert health.live == (0, 2)
+
+
+def test_silence_and_soft_hum_are_not_clipped() -> None:
+    left, _ = _talk(11)
+    hum = (0.01 * np.sign(np.sin(2 * np.pi * 50 * np.arange(left.size) / RATE_HZ))).astype(np.float32)
+    assert [channel.clipped_share for channel in examine(_waveform(np.zeros_like(left), hum)).channels] == [0.0, 0.0]

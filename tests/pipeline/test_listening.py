@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from tests.pipeline.voices import RATE_HZ, two_sides
@@ -9,7 +11,7 @@ from tests.pipeline.voices import RATE_HZ, two_sides
 from callsift.errors import ErrorCode, RecordingError
 from callsift.pipeline.listening import listen
 from callsift.plugins import Diarization
-from callsift.speech.spans import total_s, within
+from callsift.speech.spans import joined, total_s, within
 from callsift.types import FloatArray, Signal, Span, Turn, Waveform
 
 
@@ -108,3 +110,21 @@ def test_silence_is_heard_as_silence() -> None:
     hearing = listen(_waveform(np.zeros(RATE_HZ * 3, np.float32)), None, HalfHalf())
     assert hearing.speech == ((),)
     assert len(hearing.sides) == 1
+
+
+def test_speech_that_a_diarizer_gives_to_nobody_goes_to_the_nearest_voice_and_overlaps_are_one_stretch() -> None:
+    class Gaps:
+        name = "gaps"
+
+        def diarize(self, samples: Signal, rate_hz: int, speech: tuple[Span, ...]) -> Diarization:
+            return Diarization(((Span(0.0, 4.0), Span(3.0, 9.0)), (Span(8.0, 12.0),)), 0.9)
+
+    mix = sum(two_sides())
+    alone = listen(_waveform(mix), None, None)
+    hearing = listen(_waveform(mix), None, Gaps())
+    heard_s = total_s(alone.speech[0])
+    given_s = total_s(joined([span for side in hearing.sides for span in side.speech]))
+    assert given_s >= heard_s - 0.2
+    for spans in (*hearing.speech, *(side.speech for side in hearing.sides)):
+        assert all(one.end_s <= other.start_s for one, other in pairwise(spans))
+    assert max(span.end_s for span in hearing.sides[1].speech) > 20.0

@@ -31,11 +31,17 @@ _COMPARED_S: Final = 2.0
 _COMPARED: Final = 8
 
 DEAD_DB: Final = -60.0
-DEAD_BELOW_OTHER_DB: Final = 45.0
-"""A channel whose loud passages stay below full scale, or below the other channel's, by so much is dead."""
+DEAD_BELOW_OTHER_DB: Final = 50.0
+"""A channel whose loudest `LEAST_WORD_S` stays below full scale, or below the other channel's, by so much is dead:
+a customer may say no more than "no, thanks" in a whole call."""
+
+LEAST_WORD_S: Final = 0.2
 
 LEAST_OFFSET: Final = 0.003
 """A constant of this share of full scale (−50 dB) or more is taken out."""
+
+LEAST_CLIPPED_PEAK: Final = 0.5
+"""Below this share of full scale nothing is clipped: silence and hum stand at their peak all the time."""
 
 CLIPPED_RUN: Final = 3
 CLIPPED_SHARE: Final = 1e-3
@@ -52,6 +58,10 @@ late, mixed in."""
 _CONCENTRATION_DB: Final = 3.5
 _LOUD_RANGE_DB: Final = 15.0
 _LEAST_FRAMES: Final = 200
+
+LEAST_SWING_DB: Final = 15.0
+"""A voice's level swings by more than this between its loud passages and its pauses. Noise and hum do not: a channel
+with nothing else on it leaks into none."""
 _SMOOTHED_FRAMES: Final = 5
 _DELAY_STEP: Final = 2
 
@@ -63,12 +73,12 @@ _SILENT_DB: Final = -120.0
 
 @dataclass(frozen=True, slots=True)
 class ChannelHealth:
-    """One channel: level of its loud passages in dB of full scale, its constant, its share of clipped samples.
+    """One channel: level of its loudest word in dB of full scale, its constant, its share of clipped samples.
 
     `leak_db`: how far below the other side's own level that side is heard on this channel; None where it is not.
     """
 
-    loud_db: float
+    loudest_db: float
     offset: float
     clipped_share: float
     leak_db: float | None = None
@@ -85,17 +95,18 @@ class Health:
     @property
     def dead(self) -> tuple[int, ...]:
         """Channels without sound, where another has some."""
-        loudest = max(channel.loud_db for channel in self.channels)
+        loudest = max(channel.loudest_db for channel in self.channels)
         bound_db = max(DEAD_DB, loudest - DEAD_BELOW_OTHER_DB)
-        silent = tuple(number for number, channel in enumerate(self.channels) if channel.loud_db < bound_db)
+        silent = tuple(number for number, channel in enumerate(self.channels) if channel.loudest_db < bound_db)
         return silent if len(silent) < len(self.channels) else ()
 
     @property
     def live(self) -> tuple[int, ...]:
         """Channels to listen to: those that aren't dead, and of two copies the louder one."""
         alive = tuple(number for number in range(len(self.channels)) if number not in self.dead)
-        if self.identical and len(alive) > 1:
-            return (max(alive, key=lambda number: self.channels[number].loud_db),)
+        if self.identical and {0, 1} <= set(alive):
+            softer = min((1, 0), key=lambda number: self.channels[number].loudest_db)
+            return tuple(number for number in alive if number != softer)
         return alive
 
 
@@ -135,14 +146,17 @@ def examine(waveform: Waveform) -> Health:
         largest = np.abs(samples).max(axis=1)
         at_peak[largest > peaks] = 0  # a higher peak: what was counted before was no limit
         peaks = np.maximum(peaks, largest)
-        at_peak += [_in_runs(np.abs(one) >= np.float32(0.999) * peak) for one, peak in zip(samples, peaks, strict=True)]
+        at_peak += [
+            _in_runs(np.abs(one) >= np.float32(0.999) * peak) if peak > LEAST_CLIPPED_PEAK else 0
+            for one, peak in zip(samples, peaks, strict=True)
+        ]
         whole = samples[:, : samples.shape[1] // hop * hop].reshape(count, -1, hop)
         levels.append(whole.var(axis=2, dtype=np.float32))
     power = np.concatenate(levels, axis=1) if levels else np.zeros((count, 0), np.float32)
     levels_db = (10 * np.log10(np.maximum(power, 10 ** (_SILENT_DB / 10)))).astype(np.float32)
     length = max(1, waveform.length)
     found = [
-        ChannelHealth(_percentile(levels_db[c], _LOUD_PERCENTILE), float(sums[c] / length), float(at_peak[c] / length))
+        ChannelHealth(_loudest_word_db(levels_db[c]), float(sums[c] / length), float(at_peak[c] / length))
         for c in range(count)
     ]
     identical = count > 1 and _are_copies(waveform, levels_db)
@@ -150,7 +164,7 @@ def examine(waveform: Waveform) -> Health:
         for own, other in ((0, 1), (1, 0)):
             measured = found[own]
             leak_db = _leak_db(levels_db[own], levels_db[other])
-            found[own] = ChannelHealth(measured.loud_db, measured.offset, measured.clipped_share, leak_db)
+            found[own] = ChannelHealth(measured.loudest_db, measured.offset, measured.clipped_share, leak_db)
     return Health(tuple(found), levels_db, identical)
 
 
@@ -171,7 +185,7 @@ def notes_on(health: Health) -> tuple[Note, ...]:
         message = "both channels carry the same sound: taken as one, speakers told apart by their voices"
         notes.append(Note(WarningCode.IDENTICAL_CHANNELS, message))
     for number in health.dead:
-        level = health.channels[number].loud_db
+        level = health.channels[number].loudest_db
         message = f"channel {number} is dead (never above {level:.0f} dB): check the recorder"
         notes.append(Note(WarningCode.DEAD_CHANNEL, message))
     for number, channel in enumerate(health.channels):
@@ -192,6 +206,15 @@ def notes_on(health: Health) -> tuple[Note, ...]:
             )
             notes.append(Note(WarningCode.CROSSTALK, message))
     return tuple(notes)
+
+
+def _loudest_word_db(levels_db: FloatArray) -> float:
+    """The highest level (F,) that lasts for `LEAST_WORD_S`, clicks apart."""
+    half = round(LEAST_WORD_S / FRAME_S / 2)
+    if levels_db.size < 2 * half:
+        return _percentile(levels_db, 50)
+    halves = np.median(levels_db[: levels_db.size // half * half].reshape(-1, half), axis=1)
+    return float(np.minimum(halves[:-1], halves[1:]).max())
 
 
 def _percentile(values: FloatArray, share: float) -> float:
@@ -247,6 +270,8 @@ def _leak_db(own_db: FloatArray, other_db: FloatArray) -> float | None:
     voice lie at any distance; a leak at one, once its delay is allowed for.
     """
     own_db, other_db = smooth_levels(own_db), smooth_levels(other_db)
+    if _percentile(other_db, _LOUD_PERCENTILE) - _percentile(other_db, _FLOOR_PERCENTILE) < LEAST_SWING_DB:
+        return None
     best = (0.0, 0.0)
     for delay in range(0, round(LONGEST_DELAY_S / FRAME_S) + 1, _DELAY_STEP):
         here, there = own_db[delay:], other_db[: other_db.size - delay]

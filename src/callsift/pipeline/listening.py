@@ -14,7 +14,8 @@ from callsift.audio.health import Health, examine, mended, notes_on
 from callsift.errors import WarningCode
 from callsift.plugins import Diarizer
 from callsift.speech.crosstalk import without_leak
-from callsift.speech.spans import total_s
+from callsift.speech.cutting import MIN_PAUSE_S
+from callsift.speech.spans import joined, total_s, within
 from callsift.speech.vad import hear
 from callsift.types import Note, Role, Span, Turn, Waveform
 
@@ -54,7 +55,7 @@ class Hearing:
         found: list[tuple[Span, ...]] = []
         for channel in range(self.waveform.channels):
             spans = [span for side in self.sides if side.channel == channel for span in side.speech]
-            found.append(tuple(sorted(spans, key=lambda span: span.start_s)))
+            found.append(joined(spans))
         return tuple(found)
 
     @property
@@ -104,9 +105,10 @@ def listen(waveform: Waveform, given: Mapping[int, Role] | None, diarizer: Diari
 def _own_speech(speech: tuple[Span, ...], health: Health, kept: Sequence[int], at: int) -> tuple[Span, ...]:
     """A channel's speech without what leaked in from the other of two."""
     leak_db = health.channels[kept[at]].leak_db
-    if leak_db is None or len(kept) != 2:
+    other = 1 - kept[at]  # leaks are looked for between the first two channels of the file
+    if leak_db is None or other not in kept:
         return speech
-    return without_leak(speech, health.levels_db[kept[at]], health.levels_db[kept[1 - at]], leak_db)
+    return without_leak(speech, health.levels_db[kept[at]], health.levels_db[other], leak_db)
 
 
 def _told_apart(hearing: Hearing, diarizer: Diarizer) -> Hearing:
@@ -116,5 +118,21 @@ def _told_apart(hearing: Hearing, diarizer: Diarizer) -> Hearing:
     if len(found.speakers) < 2:
         message = "one channel, and one voice found on it: whose words are whose is not known"
         return replace(hearing, notes=(*hearing.notes, Note(WarningCode.UNCERTAIN_ROLES, message)))
-    sides = tuple(Side(side.channel, "unknown", spans) for spans in found.speakers)
+    voices = _with_leftovers(found.speakers, side.speech)
+    sides = tuple(Side(side.channel, "unknown", spans) for spans in voices)
     return replace(hearing, sides=sides, diarized=found.confidence)
+
+
+def _with_leftovers(voices: Sequence[Sequence[Span]], speech: Sequence[Span]) -> list[tuple[Span, ...]]:
+    """Voices with the speech that a diarizer gave to none of them: each stretch goes to the voice nearest in time."""
+    kept = [list(spans) for spans in voices]
+    covered = joined(span for spans in voices for span in spans)
+    for span in speech:
+        start_s = span.start_s
+        for end_s, next_s in [*((c.start_s, c.end_s) for c in within(covered, start_s, span.end_s)), (span.end_s,) * 2]:
+            if end_s - start_s > MIN_PAUSE_S:
+                middle_s = (start_s + end_s) / 2
+                distances = [min(abs(middle_s - (s.start_s + s.end_s) / 2) for s in spans) for spans in voices]
+                kept[distances.index(min(distances))].append(Span(start_s, end_s))
+            start_s = max(start_s, next_s)
+    return [joined(spans) for spans in kept]
