@@ -1,8 +1,8 @@
 """Who speaks on which channel of a recording.
 
 Telephone systems record the two sides on two channels, most often the agent on the first. What a manifest or
-`--channels` says wins over that habit. Whether the two were swapped could be heard (who greets, who asks);
-that belongs in `assign_roles`, between the given roles and the habit, and would add a note to the result.
+`--channels` says wins over that habit. Whether the two were swapped is judged later, by what is said:
+`callsift.pipeline.roles`.
 """
 
 from __future__ import annotations

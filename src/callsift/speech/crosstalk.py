@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from callsift.audio.health import FRAME_S, LONGEST_DELAY_S, smooth_levels
+from callsift.audio.comparing import FRAME_S, LONGEST_DELAY_S, smooth_levels
 from callsift.speech.spans import joined
 from callsift.types import BoolArray, FloatArray, Span
 
