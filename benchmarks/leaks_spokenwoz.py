@@ -2,8 +2,8 @@
 
     python -m benchmarks.leaks_spokenwoz [--dry]
 
-The first side's leak comes 30 ms late, as an echo does, the second's at once. Speech per 10 ms against human word times,
-by the voice activity detector alone and without what `audio.health` and `speech.crosstalk` take for leaks.
+The first side's leak comes 30 ms late, as an echo does, the second's at once. Speech per 10 ms against human word
+times, by the voice activity detector alone and without what `audio.health` and `speech.crosstalk` take for leaks.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from types import NoneType
+from typing import Any, Protocol, get_args, get_type_hints
 
 import yaml
 
@@ -109,25 +110,71 @@ BUILT_IN: dict[str, dict[str, str]] = {
 def make(kind: str, specification: str) -> Any:
     """The part that a specification names, made with its options: `NAME` or `NAME,key=value,key=value`.
 
-    Values are read as YAML scalars: `threads=2` is a number, `model=models/sense-voice` a text.
+    A value is what the part's constructor says: text as it stands, anything else as a YAML scalar (`threads=2`).
 
     Raises:
-        ConfigError: nothing goes by that name, or an option that it does not have or can't use.
+        ConfigError: nothing goes by that name, or an option that it does not have, lacks, or can't use.
     """
     name, *pairs = specification.split(",")
+    name = name.strip()
+    part = load(kind, name)
+    known = inspect.signature(part).parameters
+    annotations = _annotations(part)
     options: dict[str, Any] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip().isidentifier():
+        key, equals, value = (text.strip() for text in pair.partition("="))
+        if not equals or not key.isidentifier():
             raise ConfigError(f"{kind} '{specification}': '{pair}' is not key=value. Write {name},key=value,key=value.")
-        options[key.strip()] = yaml.safe_load(value)
-    part = load(kind, name.strip())
+        options[key] = _value(f"{kind} '{name}': {key}", value, annotations.get(key, Any))
+    their_names = f"Its options: {', '.join(known) or 'none'}."
+    lacking = [key for key, one in known.items() if _required(one) and key not in options]
+    if lacking:
+        raise ConfigError(f"{kind} '{name}' needs {lacking[0]}: write {name},{lacking[0]}=VALUE. {their_names}")
     try:
         inspect.signature(part).bind(**options)
     except TypeError as error:
-        known = ", ".join(inspect.signature(part).parameters) or "none"
-        raise ConfigError(f"{kind} '{name}': {error}. Its options: {known}.") from error
+        raise ConfigError(f"{kind} '{name}': {error}. {their_names}") from error
     return part(**options)
+
+
+_IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _value(option: str, text: str, annotation: Any) -> Any:
+    """An option's value as its annotation wants it; where that says nothing, as YAML reads it."""
+    if not text:
+        raise ConfigError(f"{option} is empty; give a value")
+    wanted = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not NoneType]
+    if str in wanted:
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{option} is '{text}', which can't be read; give a number, a word, true or false") from error
+    if (
+        not wanted
+        or any(kind not in _IN_WORDS for kind in wanted)
+        or (value is None and NoneType in get_args(annotation))
+    ):
+        return value
+    if type(value) is int and float in wanted and int not in wanted:
+        return float(value)
+    if type(value) not in wanted:
+        raise ConfigError(f"{option} is '{text}'; give {' or '.join(_IN_WORDS[kind] for kind in wanted)}")
+    return value
+
+
+def _annotations(part: Any) -> Mapping[str, Any]:
+    """What a part's constructor says of its options; nothing where its names can't be resolved."""
+    try:
+        return get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _required(parameter: inspect.Parameter) -> bool:
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variable
 
 
 def load(kind: str, name: str) -> Any:

@@ -206,6 +206,7 @@ class PreparedCall:
     `speech`: per channel, the spans in which the VAD heard speech (empty without audio).
     `asr`: name of the engine that wrote the text, None where the text was given.
     `muted`: when something was said that is redacted, and on which channel (None: not known).
+    `kept`: which channels of the file the waveform still has, in order; everything else numbers the waveform's.
     """
 
     call: Call
@@ -218,6 +219,7 @@ class PreparedCall:
     asr: str | None = None
     muted: tuple[tuple[Span, int | None], ...] = ()
     notes: tuple[Note, ...] = ()
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

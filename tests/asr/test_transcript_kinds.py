@@ -185,6 +185,18 @@ def test_whisper(tmp_path, content):
     assert read_transcript(written(tmp_path / "a.txt", content)) == expected
 
 
+@pytest.mark.parametrize("more", [{}, {"usage": {"type": "duration", "seconds": 3}}, {"language": "en", "duration": 3}])
+def test_text_alone_is_one_turn_by_nobody_known(tmp_path, more):
+    path = written(tmp_path / "call.json", {"text": " Hello there. ", **more})
+    assert find_transcript(tmp_path / "call.wav") == path
+    assert read_transcript(path) == (Turn("unknown", "Hello there."),)
+
+
+def test_a_text_among_other_things_is_no_transcript(tmp_path):
+    written(tmp_path / "call.json", {"text": "call back", "extension": 12})
+    assert find_transcript(tmp_path / "call.wav") is None
+
+
 def test_whisperx_keeps_speakers_apart_even_inside_a_segment(tmp_path):
     words = [
         {"word": "yes", "start": 3.0, "end": 3.2, "speaker": "SPEAKER_01"},

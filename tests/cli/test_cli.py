@@ -174,6 +174,11 @@ def test_no_torch_and_no_transformers_while_scoring(mixed_folder: Path) -> None:
         (["score", "{good}", "--model", "absent"], "callsift export"),
         (["score", "{good}", "--channels", "agent,boss"], "'boss' is not one of agent, customer"),
         (["score", "{good}", "--asr", "absent"], "asr 'absent' is not known. Built in: faster-whisper, http"),
+        (["score", "{good}", "--asr", "http"], "asr 'http' needs url: write http,url=VALUE"),
+        (["score", "{good}", "--asr", "iflytek"], "the environment variable IFLYTEK_"),
+        (["score", "{good}", "--asr", "http,url=http://localhost,retries=@"], "retries is '@', which can't be read"),
+        (["score", "{good}", "--diarizer", "absent"], "diarizer 'absent' is not known"),
+        (["score", "{good}", "--diarizer", "sherpa-onnx"], "diarizer sherpa-onnx needs segmentation"),
         (["score", "{good}", "--output", "x.txt"], "must end in .jsonl, .csv, .parquet"),
         (["score", "{good}", "--resume"], "--resume needs"),
         (["score", "{good}", "--output", "/proc/absent/x.csv"], "/proc/absent"),
@@ -235,6 +240,25 @@ def test_evaluate_a_bundle(demo: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "figures.json").read_text())
     assert found["combined"]["five"]["calls"] == 24
     assert 0 <= found["combined"]["five"]["accuracy"]["low"] <= found["combined"]["five"]["accuracy"]["high"] <= 1
+
+
+def test_evaluate_hears_as_it_is_told(demo: Path, tmp_path: Path) -> None:
+    done = callsift("evaluate", "starter", demo / "manifest.jsonl", "--asr", "none", "--diarizer", "none", "--output",
+                    tmp_path / "figures.json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "figures.json").read_text())["parts"] == {"asr": "none", "diarizer": "none"}
+    wrong = callsift("evaluate", "starter", demo / "manifest.jsonl", "--diarizer", "absent")
+    assert wrong.returncode == 2
+    assert "diarizer 'absent' is not known" in wrong.stderr
+
+
+def test_another_engine_does_not_go_on_with_an_output(mixed_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scores.jsonl"
+    asr = "http,url=http://127.0.0.1:9,model=x,retries=0,timeout_s=1"
+    assert callsift("score", mixed_folder / "good", "--asr", asr, "--output", output).returncode in (0, 1)
+    other = callsift("score", mixed_folder / "good", "--asr", asr.replace(":9", ":10"), "--output", output, "--resume")
+    assert other.returncode == 2
+    assert "Traceback" not in other.stderr
 
 
 def test_help_teaches() -> None:

@@ -106,6 +106,29 @@ def test_doctor(callsift):
     assert "callsift models pull sense-voice" in rows["models"]
 
 
+def test_doctor_says_what_a_part_needs_before_it_works(callsift, hub):
+    pytest.importorskip("sherpa_onnx")
+    part = "speech recognition: "
+
+    def rows(**environment):
+        lines = callsift("doctor", **environment).stdout.splitlines()
+        return {line.split("  ")[0].strip(): " ".join(line.split("  ")[1:]).strip() for line in lines}
+
+    before = rows(IFLYTEK_APP_ID="app", IFLYTEK_SECRET_KEY="")
+    assert before[part + "http"].startswith("needs")
+    assert "--asr http,url=URL" in before[part + "http"]
+    assert before[part + "iflytek"].startswith("needs")
+    assert "IFLYTEK_SECRET_KEY is not set" in before[part + "iflytek"]
+    assert "IFLYTEK_APP_ID" not in before[part + "iflytek"]
+    assert before[part + "sherpa-onnx"].startswith("needs")
+    assert "installed; no model here: callsift models pull sense-voice" in before[part + "sherpa-onnx"]
+    assert before["two voices on one channel: sherpa-onnx"].startswith("needs")
+    assert callsift("models", "pull", "paraformer-zh", HF_ENDPOINT=hub.address).returncode == 0
+    after = rows(IFLYTEK_APP_ID="app", IFLYTEK_SECRET_KEY="key")
+    assert after[part + "sherpa-onnx"].startswith("ok")
+    assert after[part + "iflytek"].startswith("ok")
+
+
 @pytest.mark.parametrize(
     ("code", "state", "detail"),
     [

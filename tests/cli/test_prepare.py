@@ -58,6 +58,7 @@ def test_what_is_redacted_is_neither_read_nor_heard(calls: Path, tmp_path: Path,
     done = callsift("prepare", str(calls), "-o", str(out), "--redact", "--export-audio", "--asr", "none")
     assert done.returncode == 1, done.stderr
     assert "redacted" in done.stderr
+    assert "left out: plain: bad_transcript: nothing is known of what is said in it" in done.stderr
     text = (out / "manifest.jsonl").read_text(encoding="utf-8")
     assert "five" not in text
     assert "[PHONE]" in text or "[NUMBER]" in text
@@ -72,7 +73,7 @@ def test_what_is_redacted_is_neither_read_nor_heard(calls: Path, tmp_path: Path,
 
 def test_a_redacted_set_can_be_scored(calls: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    callsift("prepare", str(calls), "-o", str(out), "--redact", "--export-audio", "--asr", "none")
+    callsift("prepare", str(calls), "-o", str(out), "--redact", "--asr", "none")
     again = callsift("validate", str(out / "manifest.jsonl"))
     assert again.returncode == 0, again.stderr
     scored = callsift("score", str(out / "manifest.jsonl"), "--redact", "--asr", "none")
@@ -82,6 +83,7 @@ def test_a_redacted_set_can_be_scored(calls: Path, tmp_path: Path) -> None:
     refused = callsift("score", str(out / "manifest.jsonl"), "--asr", "none")
     assert refused.returncode == 2
     assert "prepared with other settings" in refused.stderr
+    assert "Give --redact here, too" in " ".join(refused.stderr.split())
 
 
 def test_export_without_redaction_is_refused(calls: Path, tmp_path: Path) -> None:

@@ -80,11 +80,11 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
         ({"call_id": "a"}, "neither audio nor"),
         ({"call_id": "a", "turns": TURNS, "schema_version": 2}, "schema_version 2"),
         ({"call_id": "a", "turns": [{"role": "boss", "text": ""}]}, "role 'boss'"),
-        ({"call_id": "a", "turns": [{"role": "agent", "start_s": 3, "end_s": 2}]}, "start < end"),
+        ({"call_id": "a", "turns": [{"role": "agent", "start_s": 3, "end_s": 2}]}, "start ≤ end"),
         ({"call_id": "a", "turns": TURNS, "label": {"A": 1}}, "label"),
         ({"call_id": "a", "turns": "hello"}, "turns must be a list"),
         ({"call_id": "a", "turns": TURNS, "channels": ["agent"]}, "channels must be like"),
-        ('{"call_id": "a", "turns": [{"text": "x", "start_s": 0, "end_s": Infinity}]}', "start < end"),
+        ('{"call_id": "a", "turns": [{"text": "x", "start_s": 0, "end_s": Infinity}]}', "start ≤ end"),
         ({"call_id": "a", "turns": [{"text": 7}]}, "text must be a text"),
         ({"call_id": "a", "turns": [{"text": "x", "channel": -1}]}, "channel -1"),
         ({"call_id": "a", "segments": [{"segment_id": "0"}, {"segment_id": "0"}]}, "two segments"),
@@ -114,6 +114,26 @@ def test_a_raters_label_outside_the_scheme_is_named_too(tmp_path: Path) -> None:
     path = _write(tmp_path, {"call_id": "a", "turns": TURNS, "labels": [{"rater": "ann", "label": "Q"}]})
     with pytest.raises(DataError, match="line 1: label 'Q'"):
         read_manifest(path).check_labels(load_scheme("marketcalls"))
+
+
+def test_a_misspelt_key_is_named_where_something_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 1: .*neither audio.*; unknown key 'Audi' \(did you mean 'audio'\?\)$"):
+        read_manifest(_write(tmp_path, {"call_id": "a", "Audi": "a.wav"}))
+    with pytest.raises(DataError, match=r"needs a 'call_id'.*; unknown key 'callid' \(did you mean 'call_id'\?\)"):
+        read_manifest(_write(tmp_path, {"callid": "a", "audio": "a.wav"}))
+    with pytest.raises(DataError, match="segments; unknown key 'zzz'$"):
+        read_manifest(_write(tmp_path, {"call_id": "a", "zzz": 1}))
+
+
+def test_what_is_no_manifest_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder; a manifest is a file"):
+        read_manifest(tmp_path)
+    with pytest.raises(DataError, match="does not exist; a manifest is a file"):
+        read_manifest(tmp_path / "none.jsonl")
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(b"RIFF\xff\xfe\x80WAVE")
+    with pytest.raises(DataError, match=r"a\.wav: is no manifest \(not UTF-8 text\)"):
+        read_manifest(sound)
 
 
 def test_unknown_keys_are_warnings_and_an_empty_manifest_an_error(tmp_path: Path) -> None:

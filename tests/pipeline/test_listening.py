@@ -128,3 +128,17 @@ def test_speech_that_a_diarizer_gives_to_nobody_goes_to_the_nearest_voice_and_ov
     for spans in (*hearing.speech, *(side.speech for side in hearing.sides)):
         assert all(one.end_s <= other.start_s for one, other in pairwise(spans))
     assert max(span.end_s for span in hearing.sides[1].speech) > 20.0
+
+
+def test_beside_two_copies_a_third_channel_keeps_its_role() -> None:
+    left, right = two_sides()
+    hearing = listen(_waveform(left, left / 2, right), {0: "agent", 1: "agent", 2: "customer"}, HalfHalf())
+    assert hearing.kept == (0, 2)
+    assert hearing.channels == {0: "unknown", 1: "customer"}
+
+
+def test_of_two_given_channels_one_is_dead_and_the_other_keeps_its_role() -> None:
+    mix = sum(two_sides())
+    hearing = listen(_waveform(np.zeros_like(mix), mix), {0: "agent"}, HalfHalf())
+    assert hearing.channels == {0: "customer"}
+    assert hearing.diarized is None

@@ -11,11 +11,12 @@ import pytest
 
 from callsift.config import FrontEnd
 from callsift.data.manifest import read_manifest
+from callsift.errors import WarningCode
 from callsift.pipeline import Pipeline
 from callsift.pipeline.measures import MEASURES, MeasuredRow, count_words, measures_of, write_features
 from callsift.pipeline.silence import STREAM_COLUMNS
 from callsift.text.tokens import word_tokenizer
-from callsift.types import Call, FloatArray, PreparedCall, Segment, Span, Turn, Waveform
+from callsift.types import Call, FloatArray, Note, PreparedCall, Segment, Span, Turn, Waveform
 
 RATE_HZ = 8000
 PADDING_S = 0.1
@@ -67,14 +68,96 @@ def test_voices_are_measured_side_by_side() -> None:
     assert customer["speaking_rate"] == pytest.approx(6 / 6), "five characters and a word"
     assert agent["loudness_db"] == pytest.approx(-20.0, abs=0.1)
     assert customer["loudness_db"] == pytest.approx(-20 - 60 * 3 / 60, abs=0.1)
-    assert agent["loudness_slope_db_per_min"] == pytest.approx(0.0, abs=0.5)
-    assert customer["loudness_slope_db_per_min"] == pytest.approx(-60.0, abs=0.5)
     assert agent["pitch_median_hz"] == pytest.approx(200.0, rel=0.01)
     assert customer["pitch_median_hz"] == pytest.approx(120 * 2**0.05, rel=0.01)
     assert agent["pitch_range_semitones"] == pytest.approx(0.0, abs=0.1)
     assert customer["pitch_range_semitones"] == pytest.approx(0.8 * 12 * 6 / 60, abs=0.1), "80 % of the glide"
-    assert customer["pitch_slope_semitones_per_min"] == pytest.approx(12.0, abs=0.5)
     assert customer["latency_median_s"] == pytest.approx(1.0), "without the detector's padding"
+    for side in (agent, customer):
+        slopes = (side["loudness_slope_db_per_min"], side["pitch_slope_semitones_per_min"])
+        assert slopes == (None, None), "6 s are no course"
+
+
+def test_slopes_are_of_speech_that_lasts() -> None:
+    """The agent 26 s at 200 Hz and −20 dB; the customer, half as high in a minute and 10 dB louder, 19 s of them."""
+    samples = np.zeros((2, 28 * RATE_HZ), np.float32)
+    flat, minutes = np.ones(26 * RATE_HZ, np.float32), np.arange(26 * RATE_HZ) / RATE_HZ / 60
+    samples[0, RATE_HZ : 27 * RATE_HZ] = voice(26, 200 * flat, -20 * flat)
+    samples[1, RATE_HZ : 27 * RATE_HZ] = voice(26, 120 * 2**-minutes, -40 + 10 * minutes)
+    agent, customer = Turn("agent", "", 1.0, 27.0, 0), Turn("customer", "", 1.0, 27.0, 1)
+    call = replace(
+        two_sides(),
+        segments=(Segment("0", (agent, customer), 0.5, 20.0), Segment("1", (), 20.0, 27.5)),
+        waveform=Waveform(samples, RATE_HZ),
+        speech=(padded((1.0, 27.0)), padded((1.0, 27.0))),
+    )
+    whole, *segments = (row.values for row in measures_of(call))
+    assert whole["agent_loudness_slope_db_per_min"] == pytest.approx(0.0, abs=0.2)
+    assert whole["customer_loudness_slope_db_per_min"] == pytest.approx(10.0, abs=0.5)
+    assert whole["agent_pitch_slope_semitones_per_min"] == pytest.approx(0.0, abs=0.2)
+    assert whole["customer_pitch_slope_semitones_per_min"] == pytest.approx(-12.0, abs=0.5)
+    for segment in segments:
+        assert {value for name, value in segment.items() if "slope" in name} == {None}
+
+
+def test_what_is_an_octave_off_is_no_pitch_of_the_voice() -> None:
+    """A low voice, whose upper harmonics are taken for it in a quarter of its frames."""
+    samples = np.zeros((2, 15 * RATE_HZ), np.float32)
+    flat = np.ones(4 * RATE_HZ, np.float32)
+    samples[0, RATE_HZ : 5 * RATE_HZ] = voice(4, 104 * flat, -20 * flat)
+    samples[0, 5 * RATE_HZ : 6 * RATE_HZ] = voice(1, 416 * flat[:RATE_HZ], -20 * flat[:RATE_HZ])
+    samples[0, 6 * RATE_HZ : 7 * RATE_HZ] = voice(1, 208 * flat[:RATE_HZ], -20 * flat[:RATE_HZ])
+    found = measures_of(replace(two_sides(), waveform=Waveform(samples, RATE_HZ)))[0].values
+    assert found["agent_pitch_median_hz"] == pytest.approx(104.0, rel=0.01)
+    assert found["agent_pitch_range_semitones"] == pytest.approx(0.0, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["en-02-home-insurance", "en-07-dental", "zh-08-water-filter"])
+def test_low_voices_of_the_sample_calls_range_over_less_than_an_octave(
+    pipeline: Pipeline, demo: Path, name: str
+) -> None:
+    call = next(call for call in read_manifest(demo / "manifest.jsonl").calls if call.call_id == name)
+    found = measures_of(pipeline.prepare(call))[0].values
+    assert 85 < (found["agent_pitch_median_hz"] or 0) < 110
+    assert 2 < (found["agent_pitch_range_semitones"] or 0) < 8, "with harmonics it is 25 to 29"
+
+
+def approximate(call: PreparedCall) -> PreparedCall:
+    return replace(call, notes=(Note(WarningCode.APPROXIMATE_TIMES, "laid over the speech"),))
+
+
+def test_made_up_times_say_nothing_of_who_speaks_when_on_a_shared_channel() -> None:
+    call = two_sides()
+    assert call.waveform is not None
+    mono = replace(
+        call,
+        waveform=Waveform(call.waveform.samples[:1, :], RATE_HZ),
+        speech=(padded((1.0, 7.0), (8.0, 14.0)),),
+        channels={0: "unknown"},
+        segments=tuple(replace(s, turns=tuple(replace(t, channel=0) for t in s.turns)) for s in call.segments),
+    )
+    assert measures_of(mono)[0].values["customer_latency_median_s"] == pytest.approx(1.0)
+    for row in measures_of(approximate(mono)):
+        told = {name for name, value in row.values.items() if value is not None}
+        assert told == {"start_s", "end_s", "duration_s", "silence_share"}
+    assert measures_of(approximate(mono))[0].values["silence_share"] == pytest.approx(3 / 15)
+
+
+def test_made_up_times_leave_what_is_heard_on_channels_of_their_own() -> None:
+    (before, *_), (after, *segments) = measures_of(two_sides()), measures_of(approximate(two_sides()))
+    assert after.values == before.values
+    for segment in segments:
+        assert (segment.values["agent_speaking_rate"], segment.values["customer_speaking_rate"]) == (None, None)
+    assert segments[1].values["customer_latency_median_s"] == pytest.approx(1.0)
+
+
+def test_made_up_times_leave_the_voice_of_the_one_side_whose_channel_is_known() -> None:
+    call = replace(two_sides(), channels={0: "agent", 1: "unknown"})
+    found = measures_of(approximate(call))[0].values
+    assert found["agent_speech_s"] == pytest.approx(6.0)
+    assert found["agent_pitch_median_hz"] == pytest.approx(200.0, rel=0.01)
+    assert (found["agent_turns"], found["agent_latency_count"], found["gap_count"]) == (None, None, None)
+    assert {value for name, value in found.items() if name.startswith("customer_")} == {None}
 
 
 def test_a_segment_has_its_own_measures_in_the_order_of_the_call() -> None:
@@ -172,6 +255,8 @@ def test_the_table_has_a_row_for_the_call_and_each_segment(tmp_path: Path) -> No
         head, *lines = csv.reader(stream)
     assert head == ["call_id", "segment_id", *MEASURES]
     assert [line[:2] for line in lines] == [["c", ""], ["c", "0"], ["c", "1"], ["d, e", ""]]
+    assert head[2:5] == ["start_s", "end_s", "duration_s"]
+    assert [line[2:5] for line in lines[:3]] == [["0", "15", "15"], ["0.5", "7.5", "7"], ["7.5", "14.5", "7"]]
     cells = dict(zip(head, lines[0], strict=True))
     assert (cells["customer_latency_median_s"], cells["gap_count"], cells["pause_mean_s"]) == ("1", "1", "")
     assert set(lines[3][2:]) == {""}

@@ -12,7 +12,7 @@ import soundfile
 from callsift.config import FrontEnd, HashedTokens
 from callsift.data.manifest import read_manifest
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
-from callsift.pipeline import Pipeline, check_prepared, segment_text, speech_seconds
+from callsift.pipeline import Pipeline, check_prepared, role_spans, segment_text, speech_seconds
 from callsift.pipeline.prepared_set import prepared_row, write_prepared
 from callsift.text.tokens import features_per_token, word_tokenizer
 from callsift.types import Call, Segment, Span, Turn
@@ -121,7 +121,7 @@ def test_text_alone_and_audio_alone() -> None:
     inputs, _ = pipeline.inputs(prepared)
     assert len(inputs.segments) > 1
     assert all(streams["audio"] is None and streams["text"] is not None for streams in inputs.segments)
-    assert speech_seconds(prepared, prepared.segments[0]) == {}
+    assert speech_seconds(prepared.segments[0], role_spans(prepared)) == {}
 
 
 def test_no_transcript_and_no_engine_is_a_warning(calls: tuple[Call, ...], tmp_path: Path) -> None:
@@ -200,6 +200,6 @@ def test_speech_seconds_are_inside_the_segment(calls: tuple[Call, ...]) -> None:
     prepared = _pipeline().prepare(calls[0])
     for segment in prepared.segments:
         span = Span(segment.start_s or 0.0, segment.end_s or 0.0)
-        seconds = speech_seconds(prepared, segment)
+        seconds = speech_seconds(segment, role_spans(prepared))
         assert set(seconds) == {"agent", "customer"}
         assert all(0.0 <= value <= span.duration_s for value in seconds.values())

@@ -173,6 +173,22 @@ def test_says_which_model_is_missing(tmp_path, missing):
         SherpaDiarizer(**{**options, missing: str(tmp_path / "gone.onnx")})
 
 
+def test_says_that_the_package_is_missing(models, monkeypatch):
+    monkeypatch.setattr("callsift.speech.sherpa_diarizer.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r'pip install "callsift\[asr\]"'):
+        SherpaDiarizer(**models)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_models_of_no_use_are_found_out_before_any_call(models, tmp_path, content):
+    pytest.importorskip("sherpa_onnx")
+    (tmp_path / "bad.onnx").write_bytes(content)
+    for option in models:
+        with pytest.raises(UsageError, match=rf"can't use .*{option}=\S*bad\.onnx.*Give models") as caught:
+            SherpaDiarizer(**{**models, option: str(tmp_path / "bad.onnx")})
+        assert "\n" not in str(caught.value)
+
+
 def test_says_what_numbers_are_out_of_range(tmp_path):
     there = tmp_path / "there.onnx"
     there.touch()

@@ -180,6 +180,8 @@ def test_same_seed_same_weights_and_a_stopped_training_goes_on_to_the_same(
     before, after = _weights(run.folder), _weights(tmp_path / "run")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(DataError, match="begun with --diarizer clustering"):
+        train(practice, tmp_path / "run", small_config, asr="none", diarizer="none", resume=True)
     with pytest.raises(DataError, match="other settings .*fit"):
         changed = load_train_config(None, ["fit.epochs=9"])
         train(practice, tmp_path / "run", changed, asr="none", resume=True)

@@ -53,6 +53,13 @@ models.register(app)
 doctor.register(app)
 
 
+def _in_words(error: Exception) -> str:
+    """An error of the operating system without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
+
+
 def main() -> None:
     """Run the command line. Exit code 0: done, 1: some calls failed, 2: wrong use."""
     try:
@@ -62,7 +69,7 @@ def main() -> None:
     except (CallsiftError, OSError) as error:
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             raise
-        typer.echo(f"callsift: {error}", err=True)
+        typer.echo(f"callsift: {_in_words(error)}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("callsift: stopped", err=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from callsift.errors import UsageError
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -15,17 +17,21 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl, or a prepared set.")],
     labels: Annotated[str, typer.Option("--labels", help="Label scheme: marketcalls, donation, or a YAML file.")] = (
         "marketcalls"
     ),
 ) -> None:
-    """Check a manifest and show what is in it: calls, grades, languages, splits."""
+    """Check a manifest, or that of a prepared set, and show what is in it: calls, grades, languages, splits."""
     from callsift.cli.show import say
     from callsift.data.manifest import read_manifest
     from callsift.labels import load_scheme
     from callsift.scoring.report import label_text
 
+    if manifest.is_dir() and (manifest / "manifest.jsonl").is_file():
+        manifest = manifest / "manifest.jsonl"  # a prepared set
+    if manifest.is_dir():
+        raise UsageError(f"'{manifest}' is a folder; validate takes a manifest.jsonl, one call a line")
     found = read_manifest(manifest)
     found.check_labels(load_scheme(labels))
     for note in found.notes:

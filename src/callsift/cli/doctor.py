@@ -14,16 +14,19 @@ from typing import Literal
 import typer
 
 TIME_LIMIT_S = 20.0
+NEEDS = 3
 _AT_ONCE = 4
 _EXTRA = 'pip install "callsift[{}]"'
 _AGAIN = "pip install --force-reinstall callsift"
 
-State = Literal["ok", "missing", "broken"]
+State = Literal["ok", "needs", "missing", "broken"]
+_STYLES = {"ok": "green", "needs": "yellow", "missing": "yellow", "broken": "red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Python code that uses a part and prints what there is to say of it. `remedy`: the command if it is missing."""
+    """Python code that uses a part and prints what there is to say of it; ends with status `NEEDS` where something is
+    to be given before it works. `remedy`: the command if it is missing."""
 
     part: str
     code: str
@@ -62,15 +65,33 @@ _CORE = (
     Probe("where speech is", "import webrtcvad; webrtcvad.Vad(1); print('webrtcvad')", _AGAIN),
 )
 
+_KINDS = {"asr": "speech recognition", "diarizer": "two voices on one channel"}
+
 _ENGINES = {
     "pocketsphinx": Probe("", "import pocketsphinx as p; print('English, built in:', p.get_model_path())", _AGAIN),
     "sherpa-onnx": Probe("", "import sherpa_onnx as s; print(getattr(s, '__version__', ''))", _EXTRA.format("asr")),
     "faster-whisper": Probe("", "import faster_whisper as f; print(f.__version__)", _EXTRA.format("asr")),
-    "http": Probe("", "print('asks a server that you name: audio leaves this machine')", _AGAIN),
-    "iflytek": Probe("", "print('asks the service of iFlytek: audio leaves this machine')", _AGAIN),
+    "http": Probe("", f"print('a server: --asr http,url=URL; audio leaves this machine'); exit({NEEDS})", _AGAIN),
+    "iflytek": Probe(
+        "",
+        "from os import environ as e; lacking = [n for n in ('IFLYTEK_APP_ID', 'IFLYTEK_SECRET_KEY') if not e.get(n)]; "
+        "print(*(n + ' is not set;' for n in lacking), 'asks the service of iFlytek: audio leaves this machine'); "
+        f"exit({NEEDS} if lacking else 0)",
+        _AGAIN,
+    ),
     "clustering": Probe("", "print('built in')", _AGAIN),
 }
 """By name in the built-in tables."""
+
+_MODELS: dict[str, dict[str, str]] = {
+    f"{_KINDS['asr']}: sherpa-onnx": {"sherpa-onnx": "sense-voice"},
+    f"{_KINDS['asr']}: faster-whisper": {"faster-whisper": "faster-whisper-small"},
+    f"{_KINDS['diarizer']}: sherpa-onnx": {
+        "segmentation": "pyannote-segmentation-3.0",
+        "embedding": "speaker-campplus-zh-en",
+    },
+}
+"""Per part the kinds of model that it needs (see `callsift.catalogue`), and a good one of each."""
 
 _EXTRAS = (
     Probe(
@@ -91,7 +112,8 @@ def register(app: typer.Typer) -> None:
 def doctor() -> None:
     """Look what works on this machine: audio formats, speech recognition, diarizers, models, training.
 
-    Every library is really tried. What is missing stands with the command that gets it; nothing of it has to be there
+    Every library is really tried. What is missing stands with the command that gets it, and so does what needs an
+    address, keys or a model of yours before it works. Nothing of it has to be there
     to score calls that have transcripts, or by audio alone. Exit code 0 in any case.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -105,15 +127,14 @@ def doctor() -> None:
     from callsift.cli.models import PIPED_WIDTH
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(look, _probes()))
+        found = [_with_models(finding) for finding in pool.map(look, _probes())]
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("callsift", "ok", f"{__version__}, Python {python_version()}, {platform()}")
     for finding in (*found, _models()):
-        style = {"ok": "green", "missing": "yellow", "broken": "red"}[finding.state]
-        table.add_row(finding.part, Text(finding.state, style), Text(finding.detail))
+        table.add_row(finding.part, Text(finding.state, _STYLES[finding.state]), Text(finding.detail))
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
@@ -126,8 +147,8 @@ def look(probe: Probe, time_limit_s: float = TIME_LIMIT_S) -> Finding:
         )
     except subprocess.TimeoutExpired:
         return Finding(probe.part, "broken", f"no answer in {time_limit_s:g} s; try again with: {probe.remedy}")
-    if done.returncode == 0:
-        return Finding(probe.part, "ok", done.stdout.strip())
+    if done.returncode in (0, NEEDS):
+        return Finding(probe.part, "needs" if done.returncode else "ok", done.stdout.strip())
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     if done.returncode == 1 and last.startswith(("ModuleNotFoundError", "importlib.metadata.PackageNotFoundError")):
         return Finding(probe.part, "missing", f"get it with: {probe.remedy}")
@@ -148,10 +169,23 @@ def _probes() -> Iterator[Probe]:
     from callsift.plugins import BUILT_IN
 
     yield from _CORE
-    for kind, what in (("asr", "speech recognition"), ("diarizer", "two voices on one channel")):
+    for kind, what in _KINDS.items():
         for name in BUILT_IN[kind]:
             yield Probe(f"{what}: {name}", _ENGINES[name].code, _ENGINES[name].remedy)
     yield from _EXTRAS
+
+
+def _with_models(finding: Finding) -> Finding:
+    """A part that works, but needs models of which none is here, with the command that gets them."""
+    from callsift.catalogue import folder_of, known_models
+
+    wanted = _MODELS.get(finding.part, {})
+    here = {entry.kind for entry in known_models() if entry.kind in wanted and folder_of(entry) is not None}
+    lacking = [name for kind, name in wanted.items() if kind not in here]
+    if finding.state != "ok" or not lacking:
+        return finding
+    commands = " and ".join(f"callsift models pull {name}" for name in lacking)
+    return Finding(finding.part, "needs", f"{finding.detail} installed; no model here: {commands}".strip())
 
 
 def _models() -> Finding:

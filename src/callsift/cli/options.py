@@ -5,7 +5,8 @@ ASR_HELP = (
     "sherpa-onnx,model=FOLDER, faster-whisper,model=FOLDER, http,url=URL, iflytek, or none. See callsift doctor."
 )
 DIARIZER_HELP = (
-    "Tells two speakers on one channel apart: clustering (built in), or sherpa-onnx,segmentation=FILE,embedding=FILE."
+    "Tells two speakers on one channel apart: clustering (built in), sherpa-onnx,segmentation=FILE,embedding=FILE, "
+    "or none."
 )
 TIMEOUT_HELP = "Seconds a call may take; 0: any. Default: 600 and 5 per second of it."
 RATE_HELP = "Sampling rate of recordings without a header (.ulaw, .alaw, .vox, .sln), in Hz."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP, RATE_HELP, TIMEOUT_HELP
 from callsift.errors import CallsiftError, UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +23,14 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Recordings, folders, globs, or a manifest.jsonl.", show_default=False),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the prepared set.", show_default=False)],
     features: Annotated[
         Path | None,
-        typer.Option("--features", help="Also write pauses, response times, talk ratio, loudness, pitch … as CSV."),
+        typer.Option("--features", help="Also write pauses, response times, talk ratio, loudness, pitch … as .csv."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Training configuration whose front_end is used.")
@@ -37,6 +40,11 @@ def prepare(
     ] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option("--channels", help="Who is on channel 0, 1, …: 'agent,customer' or 'customer,agent'."),
+    ] = None,
+    rate: Annotated[int | None, typer.Option("--rate", min=2000, max=384000, help=RATE_HELP)] = None,
     redact: Annotated[
         bool, typer.Option("--redact", help="Take phone, card and identity numbers and e-mails out of the text.")
     ] = False,
@@ -53,16 +61,19 @@ def prepare(
     """
     from callsift.cli.show import print_notes, say
     from callsift.config import load_train_config
-    from callsift.data.manifest import read_manifest
     from callsift.files import exclusive_lock
     from callsift.pipeline.measures import write_features
     from callsift.pipeline.prepared_set import write_prepared
     from callsift.pipeline.preparing import PreparerSpec
+    from callsift.scoring.sources import find_calls, parse_channels
 
+    _check_outputs(output, features)
     if export_audio and not redact:
         raise UsageError("--export-audio writes recordings without what is redacted: give --redact too")
     front_end = load_train_config(config, [*(settings or ()), *(["front_end.redact=true"] if redact else [])]).front_end
-    found = read_manifest(manifest)
+    found = find_calls(paths, parse_channels(channels), rate)
+    for note in found.notes:
+        say(f"warning: {note.message}")
     muted_audio = output.resolve() / "audio" if export_audio else None
     spec = PreparerSpec(front_end, asr, diarizer, features is not None, muted_audio)
     with exclusive_lock(output / ".lock"):
@@ -70,21 +81,40 @@ def prepare(
             muted_audio.mkdir(parents=True, exist_ok=True)
         rows = list(_prepared(spec, found.calls, workers, timeout))
         if not rows:
-            raise CallsiftError(f"none of the {len(found.calls)} calls of {manifest} could be prepared")
+            raise CallsiftError(f"none of the {len(found.calls)} calls could be prepared")
         place = {call.call_id: at for at, call in enumerate(found.calls)}
         rows.sort(key=lambda row: place[row.call.call_id])
         write_prepared(output, rows, front_end)
         if features is not None:
             write_features(features, (measured for row in rows for measured in row.measures))
-    print_notes(row.notes for row in rows)
-    left_out = len(found.calls) - len(rows)
+    print_notes((row.call.call_id, row.notes) for row in rows)
+    left_out, skipped = len(found.calls) - len(rows), len(found.skipped)
     say(
-        f"{len(rows)} calls prepared in {output}"
+        f"{len(rows)} call{_s(len(rows))} prepared in {output}"
         + (f", {left_out} left out" if left_out else "")
+        + (f", {skipped} other file{_s(skipped)} skipped" if skipped else "")
         + (f"; features in {features}" if features else "")
     )
     if left_out:
         raise typer.Exit(1)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _check_outputs(output: Path, features: Path | None) -> None:
+    """Nothing that is there is written over, and what can't be written is said before the work."""
+    if (output / "manifest.jsonl").exists():
+        raise UsageError(f"{output} holds a manifest.jsonl already; name another --output, or remove it")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file; --output names a folder")
+    if features is None:
+        return
+    if features.suffix != ".csv":
+        raise UsageError(f"--features {features}: the name must end in .csv")
+    if features.exists():
+        raise UsageError(f"{features} exists; name another file for --features, or remove it")
 
 
 def _prepared(

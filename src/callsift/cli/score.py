@@ -88,8 +88,8 @@ def score(
 ) -> None:
     """Grade recordings: a table ranked by how good a lead each call is, or one JSON line per call.
 
-    Without --output: a table on a terminal, JSON lines otherwise. A transcript beside a recording
-    (call.json, call.srt, call.vtt) is used; without one, built-in English recognition is.
+    Without --output: a table on a terminal, JSON lines otherwise. A transcript beside a recording (call.json, .srt,
+    .vtt, .ctm, .TextGrid, .txt) is used; without one, built-in English recognition is.
     Exit code: 0 all scored, 1 some failed, 2 wrong use.
     """
     from callsift.bundle import find_bundle, load_bundle

@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Event, Thread
+from time import monotonic
 from typing import Any, TypeVar
 
-from callsift.scoring.report import label_text, ranked
+from callsift.scoring.report import label_text, ordered_by, ranked
 from callsift.types import Label, Note
 
 Item = TypeVar("Item")
 
 PIPED_WIDTH = 140
 MOMENT_WIDTH = 70
+LINE_EVERY_S = 30.0
+NAMED_CALLS = 3
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass items through, with a bar on stderr if that is a terminal."""
+    """Pass items through, with a bar on stderr if that is a terminal, a line there now and then if it is none."""
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from items
+        yield from _with_lines(items, total, what)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         for item in items:
             bar.advance(task)
             yield item
+
+
+def _with_lines(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """The lines come from a thread of their own: an hour's call takes minutes, in which something must be said."""
+    began_s, done, over = monotonic(), 0, Event()
+
+    def tell() -> None:
+        while not over.wait(LINE_EVERY_S):
+            say(f"{what}: {done} of {total}, {monotonic() - began_s:.0f} s")
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        for item in items:
+            done += 1
+            yield item
+    finally:
+        over.set()
+        teller.join()
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Label | None] | None = None) -> None:
@@ -53,7 +81,17 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
         truth = () if true_labels is None else (label_text(true_labels.get(row["call_id"])),)
         cells = (str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
         table.add_row(*map(Text, cells))  # as it is: a transcript's [brackets] are not markup
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console.print(table)
+    if legend := _legend(rows):
+        console.print(Text(legend, "dim"))
+
+
+def _legend(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the table's numbers mean, in one line."""
+    weighed = any(segment["contribution"] is not None for row in rows for segment in row["segments"])
+    parts = (ordered_by(rows), "±0.10: what that moment adds to the propensity" if weighed else "")
+    return "; ".join(part for part in parts if part)
 
 
 def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -66,35 +104,35 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _moment(row: Mapping[str, Any]) -> str:
-    """The text of the segment that moved the propensity most, or the error."""
+    """The text of the segment that moved the propensity most, empty if nothing is known of it, or the error."""
     if row["error"] is not None:
         return f"{row['error']['code']}: {row['error']['message']}"
     judged = [segment for segment in row["segments"] if segment["contribution"] is not None]
     if not judged:
         return row["segments"][0]["text"] if row["segments"] else ""
     most = max(judged, key=lambda segment: abs(segment["contribution"]))
-    return f"{most['contribution']:+.2f} {most['text']}"
+    return f"{most['contribution']:+.2f} {most['text']}" if most["text"].strip() else ""
 
 
 def print_warnings(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Every kind of warning of result rows once on stderr, with the number of calls it concerns."""
-    _print_once([(note["code"], note["message"]) for note in row["warnings"]] for row in rows)
+    """Every kind of warning of result rows once on stderr, with the calls it concerns and what it says of the first."""
+    _print_once((row["call_id"], note["code"], note["message"]) for row in rows for note in row["warnings"])
 
 
-def print_notes(calls: Iterable[Iterable[Note]]) -> None:
-    """The same of the notes on calls."""
-    _print_once([(note.code.value, note.message) for note in notes] for notes in calls)
+def print_notes(calls: Iterable[tuple[str, Iterable[Note]]]) -> None:
+    """The same of the notes on calls, each with its id."""
+    _print_once((call_id, note.code.value, note.message) for call_id, notes in calls for note in notes)
 
 
-def _print_once(calls: Iterable[Iterable[tuple[str, str]]]) -> None:
-    first: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for notes in calls:
-        for code, message in dict(notes).items():
-            first.setdefault(code, message)
-            counts[code] += 1
-    for code, count in counts.most_common():
-        say(f"warning: {code} in {count} call{'s' if count > 1 else ''}: {first[code]}")
+def _print_once(notes: Iterable[tuple[str, str, str]]) -> None:
+    """Notes as (call id, code, message)."""
+    messages: dict[str, dict[str, str]] = {}  # by code and call
+    for call_id, code, message in notes:
+        messages.setdefault(code, {}).setdefault(call_id, message)
+    for code, calls in sorted(messages.items(), key=lambda item: -len(item[1])):
+        named = ", ".join([*list(calls)[:NAMED_CALLS], *(["…"] if len(calls) > NAMED_CALLS else [])])
+        first = next(iter(calls.values()))
+        say(f"warning: {code} in {len(calls)} call{'s' if len(calls) > 1 else ''} ({named}): {first}")
 
 
 def say(message: str) -> None:

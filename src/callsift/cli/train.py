@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from callsift.cli.options import ASR_HELP
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def train(
     config: Annotated[str | None, typer.Option("--config", "-c", help=CONFIG_HELP)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One setting, as in fit.epochs=20.")] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
+    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
@@ -46,8 +47,8 @@ def train(
         )
 
     result = run_training(
-        data, output, load_train_config(config, settings or ()), asr=asr, resume=resume, progress=progress,
-        on_epoch=on_epoch,
+        data, output, load_train_config(config, settings or ()), asr=asr, diarizer=diarizer, resume=resume,
+        progress=progress, on_epoch=on_epoch,
     )  # fmt: skip
     for call_id, why in result["left_out"].items():
         say(f"left out: {call_id}: {why}")
@@ -87,6 +88,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
     split: Annotated[str | None, typer.Option("--split", help="Only calls of this split.")] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
+    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
 ) -> None:
     """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""
@@ -97,7 +99,7 @@ def evaluate(
     from callsift.files import write_json
     from callsift.pipeline import check_prepared
 
-    scorer = _scorer_of(model, asr)
+    scorer = _scorer_of(model, asr, diarizer)
     manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
     manifest.check_labels(scorer.scheme)
     check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
@@ -121,7 +123,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _scorer_of(model: Path, asr: str | None) -> Scorer:
+def _scorer_of(model: Path, asr: str | None, diarizer: str | None) -> Scorer:
     from callsift.bundle import find_bundle, load_bundle
     from callsift.scoring.scorer import Scorer
 
@@ -129,8 +131,8 @@ def _scorer_of(model: Path, asr: str | None) -> Scorer:
         _require_torch()
         from callsift.training.run import load_run
 
-        return load_run(model).scorer(asr=asr)
-    return Scorer.from_bundle(load_bundle(find_bundle(str(model))), asr=asr)
+        return load_run(model).scorer(asr=asr, diarizer=diarizer)
+    return Scorer.from_bundle(load_bundle(find_bundle(str(model))), asr=asr, diarizer=diarizer)
 
 
 def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:

@@ -15,7 +15,8 @@ from callsift.types import Call, CallScore, Label, SegmentEvidence
 def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
     """Score labelled calls and compare: figures of the combined tasks, of each task by itself, and the rows.
 
-    `failed`: call id → why, of calls that could not be scored; they count in no figure.
+    `parts`: the engine and the diarizer, by specification, for calls that need them. `failed`: call id → why, of calls
+    that could not be scored; they count in no figure.
 
     Raises:
         UsageError: no call could be scored.
@@ -39,6 +40,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
     return {
         "model": rows[0]["model"],
+        "parts": dict(scorer.pipeline.parts),
         **figures_of(scorer.scheme, labels, verdicts, groups=groups, train_balance=scorer.calibration.train_balance),
         "failed": failed,
         "rows": rows,

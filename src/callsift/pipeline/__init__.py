@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final, Literal
 
 from tokenizers import Tokenizer
 
@@ -16,31 +17,38 @@ from callsift.config import FrontEnd
 from callsift.pipeline.prepare import NO_ASR, Preparer
 from callsift.pipeline.prepared_set import asr_of, check_prepared
 from callsift.pipeline.recognise import engine_name
-from callsift.pipeline.streams import StreamMaker, segment_text, speech_seconds
+from callsift.pipeline.streams import StreamMaker, role_spans, segment_text, speech_seconds
 from callsift.plugins import AsrEngine, Diarizer, make
 from callsift.text.chinese import simplify
 from callsift.text.tokens import TextTokens, load_tokenizer
 from callsift.types import Call, CallInputs, Note, PreparedCall
 
 DEFAULT_ASR = "pocketsphinx"
-NO_DIARIZER = "none"
+NO_DIARIZER: Final = "none"
 
-__all__ = ["Pipeline", "asr_of", "check_prepared", "segment_text", "speech_seconds"]
+__all__ = ["Pipeline", "asr_of", "check_prepared", "role_spans", "segment_text", "speech_seconds"]
 
 
 class Pipeline:
     """Prepares calls with one FrontEnd and one tokenizer."""
 
     def __init__(
-        self, front_end: FrontEnd, tokenizer: Tokenizer, asr: AsrEngine | None, diarizer: Diarizer | None = None
+        self,
+        front_end: FrontEnd,
+        tokenizer: Tokenizer,
+        asr: AsrEngine | None,
+        diarizer: Diarizer | Literal["none"] | None = None,
     ) -> None:
         """`asr` None: calls without transcript are taken by their audio alone. `diarizer` None: the front end's."""
         self.front_end = front_end
         self.tokenizer = tokenizer
         self.asr_name = NO_ASR if asr is None else engine_name(asr)
-        if diarizer is None and front_end.diarizer != NO_DIARIZER:
-            diarizer = make("diarizer", front_end.diarizer)
+        if diarizer is None:
+            diarizer = make_diarizer(front_end.diarizer)
+        diarizer = None if diarizer == NO_DIARIZER else diarizer
         self.diarizer_name = NO_DIARIZER if diarizer is None else diarizer.name
+        # By specification where that is known: two models of one engine may share a name.
+        self.parts = {"asr": self.asr_name, "diarizer": self.diarizer_name}
         if front_end.chinese == "simplified":
             simplify()  # a missing library is better missed now than in the middle of a run
         tokens = TextTokens(tokenizer, front_end.tokens, front_end.max_tokens)
@@ -53,12 +61,14 @@ class Pipeline:
     ) -> Pipeline:
         """A pipeline with the tokenizer of a file and parts by specification (see `callsift.plugins.make`).
 
-        `asr`: None the built-in one, 'none' none. `diarizer`: None the front end's.
+        `asr`: None the built-in one, 'none' none. `diarizer`: None the front end's, 'none' none.
 
         Raises:
             ConfigError: a part that is not known, or can't be made with these options.
         """
-        return cls(front_end, load_tokenizer(tokenizer), make_asr(asr), make_diarizer(diarizer))
+        pipeline = cls(front_end, load_tokenizer(tokenizer), make_asr(asr), make_diarizer(diarizer))
+        pipeline.parts = {"asr": asr or DEFAULT_ASR, "diarizer": diarizer or front_end.diarizer}
+        return pipeline
 
     def prepare(self, call: Call) -> PreparedCall:
         """Decode, transcribe where there is no transcript, and cut into segments.
@@ -95,7 +105,11 @@ def make_asr(name: str | None) -> AsrEngine | None:
     return engine
 
 
-def make_diarizer(name: str | None) -> Diarizer | None:
-    """The diarizer of a specification; None leaves it to the front end."""
-    diarizer: Diarizer | None = None if name is None else make("diarizer", name)
+def make_diarizer(name: str | None) -> Diarizer | Literal["none"] | None:
+    """The diarizer of a specification; None leaves it to the front end, 'none' is none whatever that says."""
+    if name == NO_DIARIZER:
+        return NO_DIARIZER
+    if name is None:
+        return None
+    diarizer: Diarizer = make("diarizer", name)
     return diarizer

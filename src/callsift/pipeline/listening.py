@@ -90,16 +90,24 @@ def listen(waveform: Waveform, given: Mapping[int, Role] | None, diarizer: Diari
     if tones_s >= LEAST_TONES_S:
         message = f"{tones_s:.0f} s of ringing, tones or music were not taken for speech"
         notes.append(Note(WarningCode.TONES, message))
-    known = not health.identical and (len(kept) == waveform.channels > 1 or bool(given and kept[0] in given))
     sides = tuple(
-        Side(at, file_roles[number] if known else "unknown", spans)
+        Side(at, _role(number, file_roles, given, health), spans)
         for at, (number, spans) in enumerate(zip(kept, speech, strict=True))
     )
     bursts = tuple(one.bursts for one in heard)
-    hearing = Hearing(mend, kept, sides, roles_given=bool(given) and known, bursts=bursts, notes=tuple(notes))
+    hearing = Hearing(
+        mend, kept, sides, roles_given=bool(given) and sides[0].role != "unknown", bursts=bursts, notes=tuple(notes)
+    )
     if len(sides) == 1 and sides[0].role == "unknown" and sides[0].speech and diarizer is not None:
         return _told_apart(hearing, diarizer)
     return hearing
+
+
+def _role(number: int, roles: Mapping[int, Role], given: Mapping[int, Role] | None, health: Health) -> Role:
+    """The role on a channel of the file: none on a copy of another, and by habit only where nothing is missing."""
+    if health.identical and number in (0, 1):
+        return "unknown"
+    return roles[number] if given or len(health.live) == len(health.channels) > 1 else "unknown"
 
 
 def _own_speech(speech: tuple[Span, ...], health: Health, kept: Sequence[int], at: int) -> tuple[Span, ...]:

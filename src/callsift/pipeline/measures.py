@@ -1,15 +1,15 @@
 """Measures of a call and of each of its segments as a table: turn-taking, speaking rate, loudness and pitch.
 
 For people and for spreadsheets: what an analyst would want to set beside the grades. What cannot be said of a call
-(a side that isn't known, text that isn't there, a mean of nothing) stays empty.
+(a side that isn't known, text that isn't there, a mean of nothing, times that were laid over the speech) stays empty.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from callsift.audio.features import resample
 from callsift.audio.pitch import VOICED, WINDOW_S, pitch_track
+from callsift.errors import WarningCode
 from callsift.files import atomic_writer
 from callsift.pipeline.silence import conversation_of
 from callsift.pipeline.streams import role_spans
@@ -33,10 +34,14 @@ VOICE_MEASURES = (
     "pitch_range_semitones",
     "pitch_slope_semitones_per_min",
 )
-MEASURES = (*TIMING_MEASURES, *(f"{side}_{name}" for side in SIDES for name in VOICE_MEASURES))
+PLACE = ("start_s", "end_s", "duration_s")
+MEASURES = (*PLACE, *TIMING_MEASURES, *(f"{side}_{name}" for side in SIDES for name in VOICE_MEASURES))
 """Names of the measures, in the order of the table's columns; see docs/formats.md."""
 
-LEAST_COURSE_S = 3.0
+LEAST_COURSE_S = 20.0
+"""From the first speech to the last: over less, a slope is that of a sentence."""
+
+LEAST_SPEECH_S = 3.0
 """Over less speech a slope says nothing."""
 
 _RATE_HZ = 8000
@@ -44,6 +49,7 @@ _HOP_S = 0.02
 _LONGEST_S = 30.0  # of speech looked at in one piece, so that memory does not grow with the call
 _LEAST_VOICED = 10
 _RANGE_PERCENTILES = (10, 90)
+_FARTHEST_OCTAVES = 0.75  # from the median: what is farther is a harmonic or half of the pitch, taken for it
 _SILENT_DB = -120.0
 
 
@@ -70,7 +76,8 @@ def measures_of(prepared: PreparedCall) -> tuple[MeasuredRow, ...]:
     """The measures of a call, then of its segments in order. The recording is read where somebody speaks, in pieces."""
     heard = conversation_of(prepared, role_spans(prepared))
     voices = {side: voice for side in SIDES if (voice := _voice(prepared, heard, side)) is not None}
-    rows = [MeasuredRow(prepared.call.call_id, "", _measures(heard, voices, _whole(prepared), _turns(prepared)))]
+    values = _measures(heard, voices, _whole(prepared), _turns(prepared))
+    rows = [MeasuredRow(prepared.call.call_id, "", values)]
     for segment in prepared.segments:
         window = None
         if segment.start_s is not None and segment.end_s is not None and segment.audio is None:
@@ -78,7 +85,20 @@ def measures_of(prepared: PreparedCall) -> tuple[MeasuredRow, ...]:
         rows.append(
             MeasuredRow(prepared.call.call_id, segment.segment_id, _measures(heard, voices, window, segment.turns))
         )
+    if any(note.code == WarningCode.APPROXIMATE_TIMES for note in prepared.notes):
+        own = {side for side in SIDES if side in prepared.channels.values()}
+        return tuple(replace(row, values=_without_times(row, own)) for row in rows)
     return tuple(rows)
+
+
+def _without_times(row: MeasuredRow, own: Set[Role]) -> dict[str, float | None]:
+    """What is left of measures where a transcript's times were made up: what each channel of one side's `own` says."""
+    if len(own) == len(SIDES):  # when they speak is heard; only which words are in which segment is not known
+        guessed = {f"{side}_speaking_rate" for side in SIDES} if row.segment_id else set()
+        return {name: None if name in guessed else value for name, value in row.values.items()}
+    heard = {f"{side}_{name}" for side in own for name in ("speech_s", *VOICE_MEASURES) if name != "speaking_rate"}
+    kept = {*PLACE, "silence_share", *heard}
+    return {name: value if name in kept else None for name, value in row.values.items()}
 
 
 def write_features(path: Path, rows: Iterable[MeasuredRow]) -> None:
@@ -115,6 +135,7 @@ def _measures(
     found: dict[str, float | None] = dict.fromkeys(MEASURES)
     if window is None:
         return found
+    found |= {"start_s": window.start_s, "end_s": window.end_s, "duration_s": window.duration_s}
     found |= timing(heard, window)
     for side in SIDES:
         speech_s = total_s(within(heard.voices.get(side, ()), window.start_s, window.end_s))
@@ -176,7 +197,7 @@ def _course(voice: _Voice, window: Span) -> dict[str, float | None]:
     """`VOICE_MEASURES` of a side's speech in a window, but for the speaking rate."""
     inside = (voice.times_s >= window.start_s) & (voice.times_s < window.end_s)
     times_s, level_db = voice.times_s[inside], voice.level_db[inside]
-    voiced = voice.voiced[inside]
+    voiced = _of_one_voice(voice.pitch[inside], voice.voiced[inside])
     pitch, pitch_times_s = voice.pitch[inside][voiced], times_s[voiced]
     found: dict[str, float | None] = {
         "loudness_db": float(level_db.mean()) if level_db.size else None,
@@ -190,9 +211,18 @@ def _course(voice: _Voice, window: Span) -> dict[str, float | None]:
     return found
 
 
+def _of_one_voice(pitch: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which voiced frames (F,) have a pitch near the median: of all of them, then of those near that."""
+    near = voiced
+    for _ in range(2):
+        if near.any():
+            near = voiced & (np.abs(pitch - np.median(pitch[near])) <= _FARTHEST_OCTAVES)
+    return near
+
+
 def _slope(times_s: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
-    """Least squares, per minute; None over too little speech."""
-    if len(times_s) * _HOP_S < LEAST_COURSE_S:
+    """Least squares, per minute; None over too little speech or time. `times_s` in order."""
+    if len(times_s) * _HOP_S < LEAST_SPEECH_S or times_s[-1] - times_s[0] < LEAST_COURSE_S:
         return None
     minutes = (times_s - times_s.mean()) / 60
     return float((minutes * (values - values.mean())).sum() / np.square(minutes).sum())

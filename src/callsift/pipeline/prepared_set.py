@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from callsift.config import FrontEnd
 from callsift.data.manifest import write_manifest
@@ -12,7 +15,7 @@ from callsift.errors import CallsiftError, DataError, ErrorCode, RecordingError
 from callsift.files import read_json, write_json
 from callsift.pipeline.measures import MeasuredRow, measures_of
 from callsift.speech.vad import VAD_NAME
-from callsift.types import Call, Note, PreparedCall
+from callsift.types import Call, Note, PreparedCall, Segment
 
 SCHEMA_VERSION = 1
 _FILE = "front_end.json"
@@ -41,15 +44,31 @@ def prepared_row(prepared: PreparedCall, *, measured: bool = False) -> PreparedR
     """A prepared call without its audio. `measured`: with its measures, which read the audio once more."""
     # Roles settled here are not to be settled again, without the turns, by whoever reads the set.
     settled = {"agent", "customer"} <= set(prepared.channels.values())
+    channels = {_of_file(at, prepared.kept): role for at, role in prepared.channels.items()}
     call = replace(
         prepared.call,
         language=prepared.language,
         transcript=None,
         turns=(),
-        segments=prepared.segments,
-        channels=prepared.channels if settled else prepared.call.channels,
+        segments=tuple(_numbered_as_file(segment, prepared.kept) for segment in prepared.segments),
+        channels=channels if settled else prepared.call.channels,
     )
     return PreparedRow(call, prepared.asr, prepared.notes, measures_of(prepared) if measured else ())
+
+
+def _of_file(channel: int, kept: Sequence[int]) -> int:
+    """The file's number of a channel of the waveform. `kept`: as in `PreparedCall`; () where there is no waveform."""
+    return kept[channel] if channel < len(kept) else channel
+
+
+def _numbered_as_file(segment: Segment, kept: Sequence[int]) -> Segment:
+    """A segment whose turns number the file's channels, as a manifest does, instead of the waveform's."""
+    if segment.audio is not None:
+        return segment
+    turns = (
+        turn if turn.channel is None else replace(turn, channel=_of_file(turn.channel, kept)) for turn in segment.turns
+    )
+    return replace(segment, turns=tuple(turns))
 
 
 def row_or_refusal(
@@ -96,11 +115,36 @@ def check_prepared(folder: Path, front_end_sha256: str) -> None:
     if data.get("schema_version") != SCHEMA_VERSION:
         raise DataError(f"format {data.get('schema_version')!r} is not known; update callsift", path)
     if data.get("sha256") != front_end_sha256:
-        raise DataError(
-            f"this set was prepared with other settings ({str(data.get('sha256'))[:12]}) than the model's front end "
-            f"({front_end_sha256[:12]}). Prepare the original manifest again, or give that manifest itself.",
-            path,
+        raise DataError(_difference(data, front_end_sha256), path)
+
+
+def _difference(data: Mapping[str, Any], front_end_sha256: str) -> str:
+    """What to do about a set that was prepared with other settings than the model's."""
+    redacted = _redacted_if_all_else_equals(data.get("settings"), front_end_sha256)
+    if redacted:
+        return (
+            "this set was prepared with other settings than the model's front end: with --redact (front_end.redact). "
+            "Give --redact here, too."
         )
+    if redacted is not None:
+        return (
+            "this set was prepared with other settings than the model's front end: without --redact. "
+            "Prepare the original manifest again with --redact, or leave --redact out here if it was given."
+        )
+    return (
+        f"this set was prepared with other settings ({str(data.get('sha256'))[:12]}) than the model's front end "
+        f"({front_end_sha256[:12]}). Prepare the original manifest again, or give that manifest itself."
+    )
+
+
+def _redacted_if_all_else_equals(settings: Any, front_end_sha256: str) -> bool | None:
+    """Whether a set was redacted, where that is its only difference from the model's front end; None where not."""
+    try:
+        front_end = FrontEnd.model_validate(settings)
+    except ValidationError:
+        return None
+    flipped = front_end.model_copy(update={"redact": not front_end.redact})
+    return front_end.redact if flipped.sha256 == front_end_sha256 else None
 
 
 def asr_of(folder: Path) -> str | None:

@@ -73,7 +73,10 @@ def settle_by_transcript(hearing: Hearing, turns: Sequence[Turn]) -> tuple[Heari
 
 
 def settle_speakers(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Note, ...]]:
-    """Turns of a transcript with the roles of the speakers that it tells apart without saying who they are."""
+    """Turns of a transcript with the roles of the speakers that it tells apart without saying who they are.
+
+    For calls in which no channel says that; where one does, see `settle_roles`.
+    """
     labels = list(dict.fromkeys(turn.speaker for turn in turns if turn.speaker is not None))
     if len(labels) < 2 or any(turn.role != "unknown" for turn in turns):
         return tuple(turns), ()
@@ -101,8 +104,8 @@ def _by_voice(hearing: Hearing, apart_by: float, guess: RoleGuess | None) -> tup
     """Roles of voices on one channel."""
     apart = f"one channel: {len(hearing.sides)} voices told apart (confidence {apart_by:.2f})"
     if guess is None or guess.confidence < LEAST_SURE:
-        message = f"{apart}; which of them is the agent could not be told"
-        return hearing, (Note(WarningCode.DIARIZED, message), Note(WarningCode.UNCERTAIN_ROLES, message))
+        doubt = "which of the two voices is the agent could not be told from what they say"
+        return hearing, (Note(WarningCode.DIARIZED, apart), Note(WarningCode.UNCERTAIN_ROLES, doubt))
     sides = tuple(
         replace(side, role="agent" if number == guess.agent else "customer")
         for number, side in enumerate(hearing.sides)

@@ -171,12 +171,12 @@ def role_spans(prepared: PreparedCall) -> dict[Role, tuple[Span, ...]]:
     return {role: joined(spans) for role, spans in found.items()}
 
 
-def speech_seconds(prepared: PreparedCall, segment: Segment) -> dict[str, float]:
-    """Seconds of speech of each role inside a segment."""
+def speech_seconds(segment: Segment, roles: Mapping[Role, Sequence[Span]]) -> dict[str, float]:
+    """Seconds of speech of each role inside a segment; `roles`: the call's `role_spans`."""
     if segment.start_s is None or segment.end_s is None:
         return {}
     start_s, end_s = segment.start_s, segment.end_s
-    return {role: total_s(within(spans, start_s, end_s)) for role, spans in role_spans(prepared).items()}
+    return {role: total_s(within(spans, start_s, end_s)) for role, spans in roles.items()}
 
 
 def segment_text(segment: Segment) -> str:

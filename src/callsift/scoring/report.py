@@ -24,6 +24,15 @@ def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(rows, key=key)
 
 
+def ordered_by(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What `ranked` goes by, for people; empty where there is nothing to go by."""
+    if any(row.get("value") is not None for row in rows):
+        return "ordered by rank, the number that the model gives"
+    if any(row["rank_score"] is not None for row in rows):
+        return "ordered by rank, the expected worth of the grade"
+    return "ordered by propensity" if any(row["propensity"] is not None for row in rows) else ""
+
+
 def label_text(label: Label | None) -> str:
     """A label for people: `B`, or `A/B/C` where several are possible."""
     return "" if label is None else "/".join(label) if isinstance(label, tuple) else str(label)
@@ -54,6 +63,8 @@ def write_report(
         failed=failed,
         model=rows[0]["model"] if rows else None,
         finest=scheme.finest_task,
+        order=ordered_by(rows),
+        with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
         by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
     )
     write_text(path, page)

@@ -15,9 +15,9 @@ from typing import Any
 from callsift.bundle import Bundle
 from callsift.canonical import sha256_of_json
 from callsift.decision import Calibration, Verdict
-from callsift.errors import CallsiftError, ErrorCode, RecordingError, WarningCode
+from callsift.errors import CallsiftError, DataError, ErrorCode, RecordingError, WarningCode
 from callsift.labels import LabelScheme
-from callsift.pipeline import Pipeline, segment_text, speech_seconds
+from callsift.pipeline import Pipeline, role_spans, segment_text, speech_seconds
 from callsift.pipeline.streams import MADE_STREAMS
 from callsift.plugins import Runtime
 from callsift.scoring.evidence import judge, judge_segments, segment_vectors
@@ -70,6 +70,7 @@ class Scorer:
         """A scorer of a bundle.
 
         `asr`: engine for calls without transcript; None is the built-in one. `diarizer`: None is the bundle's.
+        Either: 'none' is none.
         `redact`: take personal numbers and addresses out of the text even if the model was trained with them.
         """
         from callsift.scoring.runtime import OnnxRuntime
@@ -148,8 +149,10 @@ class Scorer:
             code, message = error.code, str(error)
         elif isinstance(error, MemoryError):
             code, message = ErrorCode.OUT_OF_MEMORY, "not enough memory for this call; score it alone"
-        elif isinstance(error, CallsiftError):
+        elif isinstance(error, DataError):
             code, message = ErrorCode.BAD_TRANSCRIPT, str(error)
+        elif isinstance(error, CallsiftError):  # a part that is set up wrongly, not the call's fault
+            code, message = ErrorCode.INTERNAL, str(error)
         else:
             logger.debug("unexpected error in %s", call.call_id, exc_info=error)
             code = ErrorCode.INTERNAL
@@ -173,12 +176,13 @@ class Scorer:
 def _evidence(prepared: PreparedCall, said: Sequence[Verdict] | Sequence[float | None]) -> tuple[SegmentEvidence, ...]:
     """Every segment with its contribution to the call's verdict, or with a verdict of its own."""
     found = []
+    roles = role_spans(prepared)
     for segment, own in zip(prepared.segments, said, strict=True):
         evidence = SegmentEvidence(
             segment_id=segment.segment_id,
             start_s=segment.start_s,
             end_s=segment.end_s,
-            speech_s=speech_seconds(prepared, segment),
+            speech_s=speech_seconds(segment, roles),
             text=segment_text(segment),
             contribution=None if isinstance(own, Verdict) else own,
         )
@@ -196,12 +200,11 @@ def printable(path: Path | str) -> str:
 
 
 def settings_hash(pipeline: Pipeline, said: Mapping[str, str | int | None]) -> str:
-    """Hash of everything besides the model that a result depends on."""
+    """Hash of everything besides the model that a result depends on; engines by their whole specifications."""
     return sha256_of_json(
         {
             "front_end": pipeline.front_end.sha256,
-            "asr": pipeline.asr_name,
-            "diarizer": pipeline.diarizer_name,
+            **pipeline.parts,
             "said": {name: value for name, value in said.items() if value is not None},
             "result": RESULT_VERSION,
         }

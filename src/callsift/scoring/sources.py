@@ -1,4 +1,4 @@
-"""What the user names on the command line → calls to score: files, folders, globs, a manifest."""
+"""What the user names on the command line → calls to score or prepare: files, folders, globs, a manifest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from callsift.asr.transcripts import SUFFIXES
 from callsift.audio.decode import looks_like_audio
 from callsift.data.manifest import read_manifest
 from callsift.errors import UsageError
@@ -16,7 +17,10 @@ from callsift.types import ROLES, Call, Note, Role
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Calls in order, files of folders that were passed over, and warnings about manifests."""
+    """Calls in order, files of folders that were passed over, and warnings about manifests.
+
+    `skipped`: without the transcripts of recordings that were found.
+    """
 
     calls: tuple[Call, ...]
     skipped: tuple[Path, ...] = ()
@@ -31,7 +35,7 @@ def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None, rat
     which channel, in all of them; `rate_hz`: sampling rate of recordings without a header.
 
     Raises:
-        UsageError: a path that does not exist, nothing to score, or two calls with one id.
+        UsageError: a path that does not exist, no recordings, or two calls with one id.
         DataError: a manifest that is wrong.
     """
     calls: list[Call] = []
@@ -59,8 +63,8 @@ def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None, rat
         calls = [replace(call, rate_hz=rate_hz) for call in calls]
     if not calls:
         raise UsageError(
-            f"nothing to score in {', '.join(paths)}: no recordings found"
-            + (f" ({len(skipped)} other files skipped)" if skipped else "")
+            f"no recordings found in {', '.join(paths)}"
+            + (f" ({len(skipped)} other file{'s' if len(skipped) > 1 else ''} skipped)" if skipped else "")
         )
     return Sources(_distinct(calls), tuple(skipped), tuple(notes), tuple(manifests))
 
@@ -103,7 +107,8 @@ def _scan(folder: Path) -> tuple[list[Call], list[Path]]:
             calls.append(Call(call_id=printable(path.relative_to(folder).as_posix()), audio=path))
         else:
             skipped.append(path)
-    return calls, skipped
+    transcripts = {call.audio.with_suffix(suffix) for call in calls if call.audio for suffix in SUFFIXES}
+    return calls, [path for path in skipped if path not in transcripts]
 
 
 def _distinct(calls: list[Call]) -> tuple[Call, ...]:

@@ -7,6 +7,7 @@ and «speaker-recongition-models»); nothing is downloaded. The library takes a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ MOST_SPEAKERS = 2
 
 
 class SherpaDiarizer:
-    """Tells speakers apart by trained voice embeddings. The models are loaded on first use."""
+    """Tells speakers apart by trained voice embeddings."""
 
     name = "sherpa-onnx"
 
@@ -40,7 +41,8 @@ class SherpaDiarizer:
         `threshold` apart, in cosine distance.
 
         Raises:
-            UsageError: a file that isn't there, or a number out of range.
+            UsageError: a file that isn't there, a number out of range, sherpa-onnx is not installed, or can't use the
+                models.
         """
         self._segmentation = _model("segmentation", segmentation)
         self._embedding = _model("embedding", embedding)
@@ -49,7 +51,9 @@ class SherpaDiarizer:
         if num_speakers < 0:
             raise UsageError(f"diarizer sherpa-onnx: num_speakers is {num_speakers}; give 2, or 0 to go by threshold")
         self._threads, self._num_speakers, self._threshold = threads, num_speakers, threshold
-        self._loaded: Any = None
+        if find_spec("sherpa_onnx") is None:
+            raise UsageError('the diarizer sherpa-onnx is not installed; get it with: pip install "callsift[asr]"')
+        self._loaded: Any = self._load()  # now: models of no use are to be found out before the first call
 
     def __getstate__(self) -> dict[str, Any]:
         """The native models can't travel to another process; they are loaded there again."""
@@ -59,13 +63,12 @@ class SherpaDiarizer:
         """Speakers of the speech (in order, disjoint) in one channel (T,): the two who speak most.
 
         `confidence`: the share of the speech that the models give to exactly one of the two.
-
-        Raises:
-            UsageError: sherpa-onnx is not installed, or can't use the models.
         """
         if not speech:
             return Diarization((), 0.0)
-        diarizer = self._diarizer
+        if self._loaded is None:
+            self._loaded = self._load()
+        diarizer = self._loaded
         parts: list[FloatArray] = list(resampled(samples, rate_hz, diarizer.sample_rate))
         found = diarizer.process(np.concatenate(parts)).sort_by_start_time()
         said: dict[int, list[Span]] = {}
@@ -73,34 +76,28 @@ class SherpaDiarizer:
             said.setdefault(each.speaker, []).append(Span(each.start, each.end))
         return _of_speech(list(said.values()), speech)
 
-    @property
-    def _diarizer(self) -> Any:
-        if self._loaded is None:
-            try:
-                import sherpa_onnx
-            except ImportError as error:
-                raise UsageError(
-                    "diarizer sherpa-onnx needs the package sherpa-onnx: pip install 'callsift[asr]'"
-                ) from error
-            clusters = self._num_speakers or -1
-            config = sherpa_onnx.OfflineSpeakerDiarizationConfig(
-                segmentation=sherpa_onnx.OfflineSpeakerSegmentationModelConfig(
-                    pyannote=sherpa_onnx.OfflineSpeakerSegmentationPyannoteModelConfig(model=str(self._segmentation)),
-                    num_threads=self._threads,
-                ),
-                embedding=sherpa_onnx.SpeakerEmbeddingExtractorConfig(
-                    model=str(self._embedding), num_threads=self._threads
-                ),
-                clustering=sherpa_onnx.FastClusteringConfig(num_clusters=clusters, threshold=self._threshold),
-            )
-            try:
-                self._loaded = sherpa_onnx.OfflineSpeakerDiarization(config)
-            except Exception as error:
-                raise UsageError(
-                    f"diarizer sherpa-onnx can't use segmentation={self._segmentation} with "
-                    f"embedding={self._embedding}: {error}. Give models converted for sherpa-onnx."
-                ) from error
-        return self._loaded
+    def _load(self) -> Any:
+        import sherpa_onnx
+
+        config = sherpa_onnx.OfflineSpeakerDiarizationConfig(
+            segmentation=sherpa_onnx.OfflineSpeakerSegmentationModelConfig(
+                pyannote=sherpa_onnx.OfflineSpeakerSegmentationPyannoteModelConfig(model=str(self._segmentation)),
+                num_threads=self._threads,
+            ),
+            embedding=sherpa_onnx.SpeakerEmbeddingExtractorConfig(
+                model=str(self._embedding), num_threads=self._threads
+            ),
+            clustering=sherpa_onnx.FastClusteringConfig(
+                num_clusters=self._num_speakers or -1, threshold=self._threshold
+            ),
+        )
+        try:
+            return sherpa_onnx.OfflineSpeakerDiarization(config)
+        except Exception as error:
+            raise UsageError(
+                f"diarizer sherpa-onnx can't use segmentation={self._segmentation} with "
+                f"embedding={self._embedding}: {' '.join(str(error).split())}. Give models converted for sherpa-onnx."
+            ) from error
 
 
 def _model(option: str, path: str) -> Path:

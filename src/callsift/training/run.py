@@ -24,7 +24,7 @@ from callsift.errors import ConfigError, DataError
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.model import CallNetwork
-from callsift.pipeline import Pipeline, asr_of, check_prepared, make_asr
+from callsift.pipeline import Pipeline, asr_of, check_prepared, make_asr, make_diarizer
 from callsift.scoring.scorer import Scorer
 from callsift.training.assemble import encoders_used, make_network, make_tokenizer, with_whole_paths
 from callsift.training.checkpoint import load_weights
@@ -44,6 +44,7 @@ def train(
     config: TrainConfig,
     *,
     asr: str | None = None,
+    diarizer: str | None = None,
     resume: bool = False,
     progress: Progress = lambda calls, total, what: calls,
     on_epoch: Callable[[Mapping[str, float]], None] = lambda _: None,
@@ -70,8 +71,11 @@ def train(
         torch.manual_seed(config.fit.seed)
         network = make_network(config, scheme)
         size = sum(parameter.numel() for parameter in network.parameters())
-        _begin(folder, config, scheme, manifest_file, parts, encoders_used(network, config), resume)
-        pipeline = Pipeline(config.front_end, make_tokenizer(config), make_asr(asr))
+        pipeline = Pipeline(config.front_end, make_tokenizer(config), make_asr(asr), make_diarizer(diarizer))
+        _begin(
+            folder, config, scheme, manifest_file, parts, encoders_used(network, config),
+            diarizer or config.front_end.diarizer, resume,
+        )  # fmt: skip
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
         network.to(device_of(config.fit))
         with kept_features(network) as keep:
@@ -96,6 +100,7 @@ def _begin(
     manifest: Path,
     parts: Mapping[str, Sequence[Call]],
     encoders: Mapping[str, Mapping[str, str]],
+    diarizer: str,
     resume: bool,
 ) -> None:
     """Write what the run is made from; a resumed run must be made from the same."""
@@ -106,6 +111,7 @@ def _begin(
         "splits": {name: [call.call_id for call in calls] for name, calls in parts.items()},
         "labels": {name: count_labels(calls, config.target, scheme) for name, calls in parts.items()},
         "encoders": encoders,
+        "diarizer": diarizer,
     }
     if (folder / "config.yaml").exists():
         if not resume:
@@ -119,6 +125,8 @@ def _begin(
             raise DataError(f"was begun with another content of {manifest}; train into a new folder", folder)
         if stored.get("encoders", {}) != encoders:
             raise DataError("was begun with other weights of its pretrained encoders; train into a new folder", folder)
+        if (other := stored.get("diarizer", diarizer)) != diarizer:
+            raise DataError(f"was begun with --diarizer {other}; resume with the same", folder)
         return
     write_json(folder / "data.json", data)
     write_json(folder / "environment.json", _environment(config.fit))
@@ -174,11 +182,13 @@ class Run:
     result: Mapping[str, Any]
     data: Mapping[str, Any]
 
-    def scorer(self, *, asr: str | None = None) -> Scorer:
+    def scorer(self, *, asr: str | None = None, diarizer: str | None = None) -> Scorer:
         """A scorer with the network in torch: what the exported bundle must agree with."""
         return Scorer(
             runtime=TorchRuntime(self.network),
-            pipeline=Pipeline.from_files(self.config.front_end, self.folder / "tokenizer.json", asr=asr),
+            pipeline=Pipeline.from_files(
+                self.config.front_end, self.folder / "tokenizer.json", asr=asr, diarizer=diarizer
+            ),
             scheme=self.scheme,
             calibration=self.calibration,
             info=ModelInfo(

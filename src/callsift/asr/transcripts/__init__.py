@@ -2,7 +2,7 @@
 
 | name | what it holds |
 | --- | --- |
-| .json | our own; Whisper and WhisperX; AWS Transcribe and its Call Analytics |
+| .json | our own; Whisper and WhisperX, or its text alone; AWS Transcribe and its Call Analytics |
 | .srt, .vtt | subtitles: SubRip, WebVTT |
 | .ctm | NIST CTM: words with times |
 | .TextGrid | Praat, long and short text format |

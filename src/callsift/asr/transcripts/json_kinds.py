@@ -4,6 +4,7 @@
 - Whisper (openai-whisper, faster-whisper) and WhisperX: `{"segments": [{"start", "end", "text", "speaker"?,
   "words"?}]}` or the bare list; WhisperX's `word_segments` alone, too.
 - AWS Transcribe and its Call Analytics: see `aws.py`.
+- What a transcription service of OpenAI's kind answers unless it is asked for more: `{"text": "…"}`, one untimed turn.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from callsift.types import ROLES, Turn
 
 Reader = Callable[[Path, Any], Sequence[Turn]]
 
+_BESIDE_TEXT = frozenset({"text", "usage", "logprobs", "task", "language", "duration"})
+
 
 def json_turns(path: Path, text: str) -> Sequence[Turn]:
     """The turns of a JSON transcript of any kind.
@@ -33,8 +36,8 @@ def json_turns(path: Path, text: str) -> Sequence[Turn]:
     reader = reader_of(content)
     if reader is None:
         raise DataError(
-            'must be {"turns": […]} or a list of turns, or the JSON of Whisper ("segments") or AWS Transcribe '
-            '("results")',
+            'must be {"turns": […]} or a list of turns, or the JSON of Whisper ("segments" or "text") or AWS '
+            'Transcribe ("results")',
             path,
         )
     return reader(path, content)
@@ -66,6 +69,8 @@ def reader_of(content: Any) -> Reader | None:
     results = content.get("results")
     if isinstance(results, dict) and not results.keys().isdisjoint({"items", "audio_segments", "channel_labels"}):
         return transcribe_turns
+    if isinstance(content.get("text"), str) and content.keys() <= _BESIDE_TEXT:
+        return _lone_text
     by_key: dict[str, Reader] = {"Transcript": analytics_turns, "segments": _segments, "word_segments": _lone_words}
     return next((reader for key, reader in by_key.items() if isinstance(content.get(key), list)), None)
 
@@ -143,6 +148,11 @@ def _lone_words(path: Path, content: Any) -> list[Turn]:
             times = (words[-1].end_s, words[-1].end_s)
         words.append(Word(_text(path, row, what, "word"), *times, _named(path, row, "speaker", what)))
     return turns_of_words(words)
+
+
+def _lone_text(path: Path, content: Any) -> list[Turn]:
+    text = _text(path, content, "the transcript").strip()
+    return [Turn("unknown", text)] if text else []
 
 
 def _object(path: Path, row: Any, what: str) -> dict[str, Any]:
