@@ -32,7 +32,8 @@ def recognise(asr: AsrEngine | None, hearing: Hearing, turns: Sequence[Turn], la
         RecordingError: `asr_failed` or `timeout`.
     """
     if asr is None:
-        return _unheard(turns, "no transcript and no speech recognition: scored by audio alone, by which few models can tell the grade")
+        why = "no transcript and no speech recognition: scored by audio alone, by which few models can tell the grade"
+        return _unheard(turns, why)
     if language is not None and asr.languages and short_language(language) not in asr.languages:
         return _unheard(
             turns,

@@ -49,6 +49,7 @@ def export(
         }
         origin: dict[str, Any] = {
             "asr": run.result["asr"],
+            "diarizer": run.data.get("diarizer"),
             "encoders": run.data.get("encoders", {}),
             "data_sha256": run.data["sha256"],
             "labels": run.data["labels"],
