@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from callsift.cli.options import ASR_HELP, DIARIZER_HELP, RATE_HELP, TIMEOUT_HEL
 from callsift.errors import CallsiftError, UsageError
 
 if TYPE_CHECKING:
+    from callsift.pipeline.prepared_journal import Journal
     from callsift.pipeline.prepared_set import PreparedRow
     from callsift.pipeline.preparing import PreparerSpec
     from callsift.types import Call
@@ -57,12 +58,14 @@ def prepare(
     """Decode, transcribe and cut calls once; train, score and evaluate take the folder as they take a manifest.
 
     The features say, for every call and segment, how long each side takes to answer, where it pauses, who interrupts,
-    how fast and how loud it speaks. Exit code: 0 all prepared, 1 some left out, 2 wrong use.
+    how fast and how loud it speaks. The same command again goes on with a run that was stopped.
+    Exit code: 0 all prepared, 1 some left out, 2 wrong use.
     """
     from callsift.cli.show import print_notes, say
     from callsift.config import load_train_config
     from callsift.files import exclusive_lock
     from callsift.pipeline.measures import write_features
+    from callsift.pipeline.prepared_journal import Journal
     from callsift.pipeline.prepared_set import write_prepared
     from callsift.pipeline.preparing import PreparerSpec
     from callsift.scoring.sources import find_calls, parse_channels
@@ -79,7 +82,9 @@ def prepare(
     with exclusive_lock(output / ".lock"):
         if muted_audio is not None:
             muted_audio.mkdir(parents=True, exist_ok=True)
-        rows = list(_prepared(spec, found.calls, workers, timeout))
+        output.mkdir(parents=True, exist_ok=True)
+        journal = Journal(output, {**asdict(spec), "front_end": front_end.sha256, "muted_audio": export_audio})
+        rows = _prepared(spec, found.calls, journal, workers, timeout)
         if not rows:
             raise CallsiftError(f"none of the {len(found.calls)} calls could be prepared")
         place = {call.call_id: at for at, call in enumerate(found.calls)}
@@ -87,6 +92,7 @@ def prepare(
         write_prepared(output, rows, front_end)
         if features is not None:
             write_features(features, (measured for row in rows for measured in row.measures))
+        journal.remove()
     print_notes((row.call.call_id, row.notes) for row in rows)
     left_out, skipped = len(found.calls) - len(rows), len(found.skipped)
     say(
@@ -118,17 +124,26 @@ def _check_outputs(output: Path, features: Path | None) -> None:
 
 
 def _prepared(
-    spec: PreparerSpec, calls: tuple[Call, ...], workers: int, timeout: float | None
-) -> Iterator[PreparedRow]:
-    """Rows as they are ready; calls that can't be prepared are said and left out."""
+    spec: PreparerSpec, calls: tuple[Call, ...], journal: Journal, workers: int, timeout: float | None
+) -> list[PreparedRow]:
+    """Every call prepared, those of a run that was stopped taken up; what can't be prepared is said and left out."""
     from callsift.cli.show import progress, say
     from callsift.isolation import Lost, Workers
     from callsift.pipeline.prepared_set import Refused
     from callsift.scoring.batch import time_limit
 
+    before = {call.call_id: kept for call in calls if (kept := journal.found(call)) is not None}
+    if before:
+        say(f"{len(before)} of {len(calls)} calls were prepared before this was stopped")
+    rows = list(before.values())
+    left = [call for call in calls if call.call_id not in before]
+    if not left:
+        return rows
     with Workers(spec.make_worker, workers) as pool:
-        for call, row in progress(pool.run(calls, time_limit(timeout)), len(calls), "preparing"):
+        for call, row in progress(pool.run(left, time_limit(timeout)), len(left), "preparing"):
             if isinstance(row, Lost | Refused):
                 say(f"left out: {call.call_id}: {row.code}: {row.message}")
             else:
-                yield row
+                journal.add(call, row)
+                rows.append(row)
+    return rows

@@ -189,6 +189,10 @@ def _present(rows: list[dict[str, Any]], sources: Sources, output: Path | None) 
     say(
         f"{len(rows) - len(failed)} of {len(rows)} calls scored"
         + (f", {len(failed)} failed" if failed else "")
-        + (f", {len(sources.skipped)} other files skipped" if sources.skipped else "")
+        + (
+            f", {len(sources.skipped)} other file{'s' if len(sources.skipped) != 1 else ''} skipped"
+            if sources.skipped
+            else ""
+        )
         + (f"; results in {output}" if output else "")
     )

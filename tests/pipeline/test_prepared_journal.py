@@ -1,0 +1,87 @@
+"""A preparation that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import callsift, rows_of
+
+from callsift.data.manifest import read_manifest
+from callsift.errors import WarningCode
+from callsift.pipeline.measures import MeasuredRow
+from callsift.pipeline.prepared_journal import NAME, Journal
+from callsift.pipeline.prepared_set import PreparedRow
+from callsift.types import Call, Note, Segment, Turn
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    audio = tmp_path / "a.wav"
+    audio.write_bytes(b"first")
+    return Call("a", audio=audio, label="B")
+
+
+def _row(call: Call) -> PreparedRow:
+    segments = (Segment("0", (Turn("agent", "您好", 0.5, 1.5, 0),), 0.0, 2.0),)
+    prepared = replace(call, language="zh", segments=segments)
+    notes = (Note(WarningCode.FALLBACK_ASR, "weak"),)
+    return PreparedRow(
+        prepared, "pocketsphinx", notes, (MeasuredRow("a", "", {"overlap_s": 0.25, "gap_mean_s": None}),)
+    )
+
+
+def test_what_was_kept_is_found_again(call: Call, tmp_path: Path) -> None:
+    Journal(tmp_path, {"asr": "x"}).add(call, _row(call))
+    assert Journal(tmp_path, {"asr": "x"}).found(call) == _row(call)
+
+
+def test_other_settings_another_call_or_another_file_are_not_taken_for_it(call: Call, tmp_path: Path) -> None:
+    Journal(tmp_path, {"asr": "x"}).add(call, _row(call))
+    assert Journal(tmp_path, {"asr": "y"}).found(call) is None
+    assert Journal(tmp_path, {"asr": "x"}).found(replace(call, channels={0: "agent"})) is None
+    assert call.audio is not None
+    call.audio.write_bytes(b"another one")
+    assert Journal(tmp_path, {"asr": "x"}).found(call) is None
+
+
+def test_a_line_cut_short_costs_that_line(call: Call, tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {})
+    journal.add(call, _row(call))
+    with (tmp_path / NAME).open("a") as stream:
+        stream.write('{"key": "0a", "call": {"call_')
+    assert Journal(tmp_path, {}).found(call) == _row(call)
+    journal.remove()
+    assert Journal(tmp_path, {}).found(call) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")
+def test_killed_and_begun_again(demo: Path, tmp_path: Path) -> None:
+    """kill -9 once the first call is kept; the second run prepares the rest alone."""
+    calls = read_manifest(demo / "manifest.jsonl").calls[:4]
+    recordings = [str(call.audio) for call in calls]
+    arguments = ["prepare", *recordings, "-o", str(tmp_path / "set"), "--asr", "none"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "callsift.cli", *arguments], stderr=subprocess.PIPE, start_new_session=True
+    )
+    journal = tmp_path / "set" / NAME
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and journal.read_bytes().count(b"\n")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert journal.exists(), "the run was over before it could be stopped"
+    kept = journal.read_bytes().count(b"\n")
+    done = callsift(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"{kept} of 4 calls were prepared before this was stopped" in done.stderr
+    assert [row["call_id"] for row in rows_of(tmp_path / "set" / "manifest.jsonl")] == [
+        Path(path).name for path in recordings
+    ]
+    assert not journal.exists()
