@@ -187,7 +187,19 @@ with Workers(make) as workers:
 def parent_of(*items: str, level: str = "WARNING") -> subprocess.Popen[str]:
     """A process with a worker; its first line says which."""
     command = [sys.executable, "-c", PARENT.format(tests=str(Path(__file__).parent), level=level), *items]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - threads hold no lock that it needs
+    )
+
+
+def heed_interrupts() -> None:
+    """As a process in the foreground does: tests that run in the background would hand down that they are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("item", ["hang", "hang in native code"])

@@ -42,8 +42,15 @@ def start(*arguments: str | Path, limit: Callable[[], None] | None = None) -> su
         text=True,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        preexec_fn=limit,  # noqa: PLW1509 - threads hold no lock that it needs
+        preexec_fn=lambda: begin(limit),  # noqa: PLW1509 - threads hold no lock that it needs
     )
+
+
+def begin(limit: Callable[[], None] | None) -> None:
+    """In the command's process: heed interrupts, as in the foreground, wherever these tests run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if limit is not None:
+        limit()
 
 
 def lines_of(path: Path) -> list[str]:
