@@ -70,7 +70,6 @@ def bundle(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("three") / "bundle")
 
 
-@pytest.mark.slow
 def test_the_bundle_carries_the_stream_and_scores_it_from_a_bare_recording(run: Run, bundle: Bundle, few: Path) -> None:
     assert set(bundle.graphs.encoders) == {"text", "audio", "silence"}
     in_torch, in_onnx = run.scorer(asr="none"), Scorer.from_bundle(bundle, asr="none")
@@ -83,7 +82,6 @@ def test_the_bundle_carries_the_stream_and_scores_it_from_a_bare_recording(run: 
         assert "missing_stream" not in {note.code for note in other.warnings}
 
 
-@pytest.mark.slow
 def test_the_same_words_and_sounds_with_other_times_score_otherwise(bundle: Bundle) -> None:
     """A transcript with times alone: nothing but the stream `silence` knows how late the answer comes."""
     scorer = Scorer.from_bundle(bundle, asr="none")
