@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from callsift.config.augment import AUGMENT_PRESETS
 from callsift.config.training import TrainConfig
 from callsift.errors import ConfigError
 
@@ -53,6 +55,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r} is not of the form key=value, as in --set fit.epochs=20")
     *parents, last = key.split(".")
     for parent in parents:
+        if parent == "augment" and isinstance(name := data.get(parent), str) and name in AUGMENT_PRESETS:
+            data[parent] = deepcopy(AUGMENT_PRESETS[name])  # a preset, and one setting of it changed
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise ConfigError(f"--set {override!r}: '{parent}' is a value, not a group of settings")

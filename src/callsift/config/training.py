@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from callsift.config.augment import AUGMENT_PRESETS, AugmentConfig
 from callsift.config.base import Settings
 from callsift.config.front_end import FrontEnd
 from callsift.config.network import EncoderConfig, NetworkConfig
@@ -28,8 +29,17 @@ class FitConfig(Settings):
     """AdamW's learning rate."""
     encoder_learning_rate: float = Field(1e-5, gt=0)
     """The same for the weights of pretrained encoders (paper: 1e-5)."""
-    loss: Literal["cross_entropy", "ordinal"] = "cross_entropy"
-    """Loss of graded tasks: the paper's, or one that knows the grades' order. A number always has L1."""
+    loss: Literal["cross_entropy", "ordinal", "focal"] = "cross_entropy"
+    """Loss of graded tasks: the paper's, one that knows the grades' order, or one that minds easy calls less. A number
+    always has L1."""
+    focal_gamma: float = Field(2.0, ge=0)
+    """How much less `loss: focal` minds what is easy; 0 is the cross-entropy."""
+    class_weights: Literal["none", "balanced", "sqrt"] = "none"
+    """Whether rare grades weigh more in the loss: by the inverse of their share, or by its square root."""
+    sampling: Literal["plain", "balanced"] = "plain"
+    """Whether an epoch sees every call once, or draws calls so that all grades come up equally often."""
+    soft_labels: bool = False
+    """Learn from every rater's vote (`labels`) where there are several, instead of from `label`."""
     task_weights: Literal["equal", "learned"] = "equal"
     """How the tasks' losses are summed: plainly (the paper's eq. 6), or weighted by learned uncertainty."""
     aux_weight: float = Field(1.0, ge=0)
@@ -40,16 +50,26 @@ class FitConfig(Settings):
     """Share of all steps in which the learning rate rises; it then falls to zero as a cosine."""
     clip_norm: float = Field(1.0, gt=0)
     """Largest gradient norm."""
-    monitor: Literal["loss", "accuracy", "macro_f1"] = "loss"
-    """What decides the best epoch, on validation; the last two of task `monitor_task`."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of a moving average of the weights, which is then what is validated and kept; 0: none."""
+    monitor: Literal["loss", "accuracy", "macro_f1", "weighted_f1", "mean_absolute_error", "correlation"] = "loss"
+    """What decides the best epoch, on validation: the loss, a figure of task `monitor_task`, or one of a number."""
     monitor_task: str | None = None
     """Task whose accuracy or F1 is monitored; none: the finest."""
+    calibration: Literal["none", "temperature", "vector"] = "temperature"
+    """What is fitted on validation in the end: one temperature per task, or a scale and a bias per class."""
     validation: float = Field(0.15, gt=0, lt=1)
     """Share of the training calls held out where the manifest has no `val` split."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; `auto`: on a GPU where there is one."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the network in training; bf16 halves time and memory on a GPU and is slow on most CPUs."""
+    processes: int = Field(1, ge=1)
+    """Processes that share every step (DDP): one per GPU, or on a CPU by gloo."""
+    data_workers: int = Field(0, ge=0)
+    """Processes that make batches while others are learned from: worth it where calls are varied anew every epoch."""
+    checkpoint_s: float = Field(60.0, ge=0)
+    """Seconds between savings of the state within an epoch; 0: after every step."""
     threads: int = Field(1, ge=1)
     """CPU threads of torch. The tiny network's matrices are too small to share: one is fastest."""
 
@@ -71,8 +91,19 @@ class TrainConfig(Settings):
     """How calls are prepared."""
     network: NetworkConfig = NetworkConfig()
     """The network."""
+    augment: AugmentConfig = AugmentConfig()
+    """How training calls are varied, or the name of a preset: none, paper, telephone."""
     fit: FitConfig = FitConfig()
     """The training loop."""
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in AUGMENT_PRESETS:
+            raise ValueError(f"'{value}' is no preset; there are {', '.join(AUGMENT_PRESETS)}")
+        return AUGMENT_PRESETS[value]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
