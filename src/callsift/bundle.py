@@ -18,7 +18,7 @@ from typing import Any
 from callsift import __version__
 from callsift.canonical import sha256_of_json
 from callsift.config import FrontEnd, front_end_from
-from callsift.decision import Calibration
+from callsift.decision import Calibration, vector_from, vector_rows
 from callsift.errors import BundleError, CallsiftError
 from callsift.files import read_json, sha256_of_file, write_json
 from callsift.labels import LabelScheme, load_scheme
@@ -110,17 +110,19 @@ def _parse(folder: Path, data: Any) -> Bundle:
         if name not in data["files"]:
             raise BundleError(f"{folder}: bundle.json does not list '{name}' among its files")
     calibration = data["calibration"]
+    scheme = load_scheme(data["label_scheme"])
     return Bundle(
         path=folder,
         name=str(data["name"]),
         version=str(data["version"]),
-        scheme=load_scheme(data["label_scheme"]),
+        scheme=scheme,
         front_end=front_end_from(data["front_end"], folder / "bundle.json"),
         graphs=graphs,
         calibration=Calibration(
             temperature={task: float(value) for task, value in calibration["temperature"].items()},
             train_balance=calibration.get("train_balance"),
             target_balance=calibration.get("target_balance"),
+            vector=vector_from(calibration.get("vector"), scheme),
         ),
         provenance=data.get("provenance", {}),
         sha256=sha256_of_json(data),
@@ -186,11 +188,7 @@ def write_bundle(
                 "label_scheme": scheme.model_dump(mode="json"),
                 "front_end": front_end.model_dump(mode="json"),
                 "graphs": {"encoders": dict(graphs.encoders), "fusion": graphs.fusion, "call": graphs.call},
-                "calibration": {
-                    "temperature": dict(calibration.temperature),
-                    "train_balance": _or_none(calibration.train_balance),
-                    "target_balance": _or_none(calibration.target_balance),
-                },
+                "calibration": _calibration_rows(calibration),
                 "provenance": dict(provenance),
                 "files": hashes,
             },
@@ -212,6 +210,16 @@ def _swap(staged: Path, target: Path) -> None:
         target.replace(aside)
     staged.replace(target)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _calibration_rows(calibration: Calibration) -> dict[str, Any]:
+    """`vector` stands there only where there is one: a callsift that doesn't know it uses the temperature alone."""
+    rows: dict[str, Any] = {
+        "temperature": dict(calibration.temperature),
+        "train_balance": _or_none(calibration.train_balance),
+        "target_balance": _or_none(calibration.target_balance),
+    }
+    return rows | ({"vector": vector_rows(calibration)} if calibration.vector else {})
 
 
 def _or_none(balance: Mapping[str, float] | None) -> dict[str, float] | None:

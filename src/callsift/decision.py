@@ -1,6 +1,7 @@
 """Decision: logits of every task → one coherent answer.
 
-In this order: temperature per task, class-balance correction, combination. The combination finds the one
+In this order: temperature per task (and, where it was fitted, a scale and bias per class), class-balance correction,
+combination. The combination finds the one
 distribution q over the grades that the tasks' answers make most likely, reading task t's probabilities p_t
 as counts of answers to a coarser question:
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +29,47 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class VectorScaling:
+    """A scale and a bias for every class of a task, (K,) each, in the task's order (Guo et al. 2017, §4.2)."""
+
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """What is applied to the logits before they are combined.
 
-    `temperature`: per task, > 0. `train_balance` and `target_balance`: share of every grade in training and
+    `temperature`: per task, > 0. `vector`: per task, applied to the logits over the temperature, so that without it the
+    temperature alone still calibrates. `train_balance` and `target_balance`: share of every grade in training and
     where the model is used; the correction multiplies by their ratio, and is off where either is None.
     """
 
     temperature: Mapping[str, float] = field(default_factory=dict)
     train_balance: Mapping[str, float] | None = None
     target_balance: Mapping[str, float] | None = None
+    vector: Mapping[str, VectorScaling] = field(default_factory=dict)
+
+
+def vector_rows(calibration: Calibration) -> dict[str, dict[str, list[float]]]:
+    """The vector scaling as a run and a bundle keep it: task → scale and bias."""
+    return {task: {"scale": list(found.scale), "bias": list(found.bias)} for task, found in calibration.vector.items()}
+
+
+def vector_from(rows: Mapping[str, Any] | None, scheme: LabelScheme) -> dict[str, VectorScaling]:
+    """What `vector_rows` gave, read back; nothing where a run or bundle has none.
+
+    Raises:
+        ValueError: a task that the scheme has not, or other than one finite number per class.
+    """
+    found = {}
+    for task, row in (rows or {}).items():
+        scaling = VectorScaling(tuple(map(float, row["scale"])), tuple(map(float, row["bias"])))
+        count = scheme.class_counts.get(task)
+        if {len(scaling.scale), len(scaling.bias)} != {count} or not np.isfinite([scaling.scale, scaling.bias]).all():
+            raise ValueError(f"vector scaling of task '{task}' must have {count} finite scales and biases")
+        found[task] = scaling
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +100,8 @@ def task_probabilities(
     found: dict[str, Array] = {}
     for task in scheme.tasks:
         scaled = logits[task].astype(np.float64) / calibration.temperature.get(task, 1.0)
+        if (vector := calibration.vector.get(task)) is not None:
+            scaled = scaled * np.array(vector.scale) + np.array(vector.bias)
         probabilities = softmax(scaled)
         if calibration.train_balance and calibration.target_balance:
             members = scheme.membership(task).astype(np.float64)

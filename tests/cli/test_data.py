@@ -1,8 +1,9 @@
-"""What `callsift prepare` and `callsift validate` take, and what they say of anything else."""
+"""What `prepare`, `import`, `validate` and `split` take, and what they say of anything else."""
 
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from tests.cli.commands import callsift, rows_of
 def small(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two recordings, one with a transcript, and a note."""
     folder = tmp_path_factory.mktemp("small")
-    for name in ("one", "two"):
-        shutil.copy(demo / "calls/en-01-broadband.ogg", folder / f"{name}.ogg")
+    for name, source in (("one", "en-01-broadband"), ("two", "en-03-solar")):
+        shutil.copy(demo / f"calls/{source}.ogg", folder / f"{name}.ogg")
     (folder / "one.txt").write_text("agent: Hello there.\ncustomer: Hi.", encoding="utf-8")
     (folder / "notes.txt").write_text("x", encoding="utf-8")
     return folder
@@ -68,3 +69,83 @@ def test_what_is_no_manifest_is_said_in_a_sentence(small: Path, tmp_path: Path) 
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert refused.stderr.startswith(f"callsift: {message}"), refused.stderr
         assert "Errno" not in refused.stderr
+
+
+def _write(path: Path, *rows: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_import_says_what_became_what_and_writes_over_nothing(tmp_path: Path) -> None:
+    source, out = tmp_path / "calls.csv", tmp_path / "manifest.jsonl"
+    source.write_text("Nr,Was,Grade,Notiz\n1,agent: hi; customer: no,A,x\n2,,B,y\n", encoding="utf-8")
+    asked = ("import", source, "-o", out, "--map", "call_id=Nr", "--map", "text=Was", "--map", "label=Grade")
+    refused = callsift(*asked)
+    assert refused.returncode == 2
+    assert refused.stderr == f"callsift: {source}, line 3: has neither audio nor text: nothing to import\n"
+    assert not out.exists()
+    done = callsift(*asked, "--skip-bad", "--labels", "marketcalls")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"1 calls of {source} (csv) in {out}",
+        "  call_id: Nr",
+        "  text: Was",
+        "  label: Grade",
+        "  not used: Notiz",
+    ]
+    assert "left out: 1\n  " in done.stderr
+    assert rows_of(out)[0]["turns"] == [{"role": "agent", "text": "hi"}, {"role": "customer", "text": "no"}]
+    again = callsift(*asked, "--skip-bad")
+    assert again.stderr == f"callsift: {out} exists; --force writes over it\n"
+    assert callsift(*asked, "--skip-bad", "--force").returncode == 0
+
+
+def test_validate_ends_with_1_where_there_are_problems(tmp_path: Path) -> None:
+    said = [{"text": f"this is what the customer number {at} says in full"} for at in range(12)]
+    rows = [{"call_id": str(at), "label": "AB"[at % 2], "turns": [said[at]]} for at in range(12)]
+    manifest = _write(tmp_path / "manifest.jsonl", *rows)
+    done = callsift("validate", manifest, "--html", tmp_path / "page.html")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (0, "grade: A 6, B 6")
+    assert "No problems found" in (tmp_path / "page.html").read_text("utf-8")
+    _write(manifest, *({**row, "turns": [said[0]], "label": "C" if row["call_id"] == "3" else "A"} for row in rows))
+    wrong = callsift("validate", manifest, "--no-audio", "--html", tmp_path / "page.html")
+    assert wrong.returncode == 1
+    assert "problem: the same text in 12 calls: '0', '1', '2', …" in wrong.stderr
+    assert "problem: grade 'C' has a single call ('3')" in wrong.stderr
+    assert "hours" not in wrong.stdout
+    assert "grade &#x27;C&#x27; has a single call" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_split_and_folds(tmp_path: Path) -> None:
+    rows = [{"call_id": str(at), "label": "AAB"[at % 3], "group": f"g{at // 2}", "turns": [{"text": "hm"}]}
+            for at in range(60)]  # fmt: skip
+    manifest = _write(tmp_path / "manifest.jsonl", *rows)
+    done = callsift("split", manifest, "-o", tmp_path / "new.jsonl", "--test", "0.2", "--val", "0.1", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    found = rows_of(tmp_path / "new.jsonl")
+    assert [row["call_id"] for row in found] == [row["call_id"] for row in rows]
+    homes = {row["group"]: row["split"] for row in found}
+    assert all(homes[row["group"]] == row["split"] for row in found)
+    assert "  train: 42 (A 28, B 14)" in done.stdout
+    assert callsift("split", manifest, "-o", tmp_path / "folds", "--folds", "3", "--val", "0.1").returncode == 0
+    tested = [row["call_id"] for at in (1, 2, 3) for row in rows_of(tmp_path / f"folds/fold-{at}.jsonl")
+              if row["split"] == "test"]  # fmt: skip
+    assert sorted(tested, key=int) == [row["call_id"] for row in rows]
+
+
+def test_wrong_splits_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    rows = [{"call_id": str(at), "label": "B", "group": "g", "turns": [{"text": "hm"}]} for at in range(4)]
+    manifest = _write(tmp_path / "manifest.jsonl", *rows)
+    single = _write(tmp_path / "single.jsonl", *rows, {"call_id": "0042", "label": "A", "turns": [{"text": "hm"}]})
+    cases = {
+        (manifest, "--test", "0.5"): "4 calls in 1 groups can't be split into 2 parts",
+        (manifest, "--test", "0.7", "--val", "0.3"): "--test 0.7 and --val 0.3 must be shares",
+        (manifest, "--folds", "1"): "--folds 1 must be from 2 to 100",
+        (manifest, "--folds", "3", "--test", "0.2"): "--folds tests on each fold in turn: leave out --test",
+        (single, "--test", "0.5"): f"{single}: grade 'A' has a single call ('0042'): it can't be both learned and",
+    }
+    for arguments, message in cases.items():
+        refused = callsift("split", *arguments, "-o", tmp_path / "new.jsonl")
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert refused.stderr.startswith(f"callsift: {message}"), refused.stderr
+    assert not (tmp_path / "new.jsonl").exists()

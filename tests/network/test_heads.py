@@ -84,7 +84,7 @@ def test_labels_for_other_tasks_are_refused() -> None:
 
 
 def test_unknown_loss_is_refused() -> None:
-    with pytest.raises(ValueError, match="Loss 'l2' is unknown; choose one of cross_entropy, ordinal, l1"):
+    with pytest.raises(ValueError, match="Loss 'l2' is unknown; choose one of cross_entropy, ordinal, focal, l1"):
         multi_task_loss({"5": torch.zeros(1, 5)}, {"5": torch.ones(1, 5, dtype=torch.bool)}, kind="l2")  # type: ignore[arg-type]
 
 

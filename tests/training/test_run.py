@@ -24,6 +24,7 @@ from callsift.training.batches import collate, collate_targets, epoch_batches, l
 from callsift.training.examples import class_balance, prepare_examples, split_calls
 from callsift.training.export import export
 from callsift.training.fit import predict
+from callsift.training.material import Maker
 from callsift.training.run import Run, load_run, train
 from callsift.types import Call, CallInputs, StreamInput, Turn
 
@@ -76,7 +77,9 @@ def test_the_batched_training_path_scores_like_the_scorer(run: Run, practice: Pa
     """Padding, batch mates and the way through the graphs change nothing."""
     scorer = run.scorer(asr="none")
     parts = split_calls(read_manifest(practice), run.config)
-    ready = prepare_examples(scorer.pipeline, run.scheme, run.network.streams, parts, lambda calls, total, what: calls)
+    ready = prepare_examples(
+        Maker(scorer.pipeline, run.network.streams), run.scheme, parts, lambda calls, total, what: calls
+    )
     logits = predict(run.network, ready.parts["train"])
     for row, example in enumerate(ready.parts["train"]):
         alone = predict(run.network, [example])

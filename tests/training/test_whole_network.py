@@ -25,6 +25,7 @@ from callsift.training.export import export
 from callsift.training.features import FeatureMaker
 from callsift.training.fit import predict
 from callsift.training.int8 import Int8Check, check_moved, distance
+from callsift.training.material import Maker
 from callsift.training.run import Run, load_run, train
 from callsift.types import Call, CallInputs, CallScore, Segment, StreamInput, StreamRef
 
@@ -190,7 +191,9 @@ def test_predictions_on_kept_features_are_those_through_the_encoders(frozen: Run
     """To what float16 rounds away: the run's own predictions, and the whole network on the recording."""
     parts = {"test": split_calls(read_manifest(few), frozen.config)["test"]}
     pipeline = frozen.scorer(asr="none").pipeline
-    ready = prepare_examples(pipeline, frozen.scheme, frozen.network.streams, parts, lambda calls, total, what: calls)
+    ready = prepare_examples(
+        Maker(pipeline, frozen.network.streams), frozen.scheme, parts, lambda calls, total, what: calls
+    )
     through = predict(frozen.network, ready.parts["test"])
     head, row = (frozen.folder / "predictions/test.csv").read_text().splitlines()
     stored = dict(zip(head.split(","), row.split(","), strict=True))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from callsift import __version__
-from callsift.cli import data, doctor, models, prepare, score, train
+from callsift.cli import augment, data, doctor, models, prepare, raters, score, selftrain, studies, thresholds, train, tune
 from callsift.errors import CallsiftError
 
 app = typer.Typer(
@@ -49,6 +49,12 @@ score.register(app)
 data.register(app)
 prepare.register(app)
 train.register(app)
+augment.register(app)
+selftrain.register(app)
+tune.register(app)
+studies.register(app)
+thresholds.register(app)
+raters.register(app)
 models.register(app)
 doctor.register(app)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from callsift.errors import UsageError
 
 if TYPE_CHECKING:
     from callsift.scoring.batch import BatchScorer
+    from callsift.scoring.callback import CallBack
     from callsift.scoring.sources import Sources
 
 
@@ -83,6 +85,15 @@ def score(
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Also write an HTML report here.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an --output that was stopped.")] = False,
+    threshold: Annotated[
+        str | None,
+        typer.Option("--threshold", help="Mark calls to phone back: from this propensity on, or a thresholds file."),
+    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, help="Mark so many of the best calls.")] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option("--balance", help="The share of each grade here: A=0.1,B=0.2,…, or what shift wrote (.json)."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:
@@ -95,6 +106,7 @@ def score(
     from callsift.bundle import find_bundle, load_bundle
     from callsift.cli.show import say
     from callsift.scoring.batch import BatchScorer, ScorerSpec
+    from callsift.scoring.callback import BalancedSpec, call_back_by, read_balance
     from callsift.scoring.output import FORMATS, require_parquet
     from callsift.scoring.sources import find_calls, parse_channels
 
@@ -110,13 +122,20 @@ def score(
     folder = find_bundle(model)
     said = {"channels": channels, "rate_hz": rate}
     spec = ScorerSpec(folder, asr, diarizer=diarizer, redact=redact, said=said)
+    call_back = None
+    if balance is not None or threshold is not None or top is not None:
+        scheme = load_bundle(folder).scheme
+        call_back = call_back_by(threshold, top, scheme)
+        if balance is not None:
+            shares = read_balance(balance, scheme)
+            spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=shares)
     with BatchScorer(spec, workers, timeout) as scorer:
         bundle = load_bundle(folder)  # while the first worker starts
         front_end = bundle.front_end.model_copy(update={"redact": True}) if redact else bundle.front_end
         _refuse_foreign_sets(sources, front_end.sha256)
         for note in sources.notes:
             say(f"warning: {note.message}")
-        rows, failed = _run(scorer, sources, output, resume)
+        rows, failed = _run(scorer, sources, output, resume, call_back)
     if report is not None:
         from callsift.scoring.report import write_report
 
@@ -133,7 +152,9 @@ def _refuse_foreign_sets(sources: Sources, front_end_sha256: str) -> None:
         check_prepared(manifest.parent, front_end_sha256)
 
 
-def _run(scorer: BatchScorer, sources: Sources, output: Path | None, resume: bool) -> tuple[list[dict[str, Any]], int]:
+def _run(
+    scorer: BatchScorer, sources: Sources, output: Path | None, resume: bool, call_back: CallBack | None
+) -> tuple[list[dict[str, Any]], int]:
     """Score what isn't scored yet. With an output, every result is in a file before the next call is begun."""
     from callsift.cli.show import progress, say
     from callsift.scoring.output import ResultFile, journal_of, write_table
@@ -159,14 +180,25 @@ def _run(scorer: BatchScorer, sources: Sources, output: Path | None, resume: boo
             done[found.call_id] = row
             if file is not None:
                 file.add(row)
+        rows = [done[call.call_id] for call in sources.calls]
+        if call_back is not None:
+            rows = call_back.mark(rows)
+            if file is not None:
+                _rewrite(file.path, {row["call_id"]: row for row in rows})  # while it is locked
     finally:
         if file is not None:
             file.close()
-    rows = [done[call.call_id] for call in sources.calls]
     if output is not None and journal_of(output) != output:
         write_table(output, rows)
         journal_of(output).unlink()
     return rows, sum(row["error"] is not None for row in rows)
+
+
+def _rewrite(path: Path, rows: Mapping[str, Any]) -> None:
+    """Put rows in the place of those of the same calls, and leave the others as they are."""
+    from callsift.files import read_jsonl, write_jsonl
+
+    write_jsonl(path, [rows.get(row["call_id"], row) for _, row in read_jsonl(path)])
 
 
 def _truth(sources: Sources) -> dict[str, Any] | None:
@@ -194,5 +226,6 @@ def _present(rows: list[dict[str, Any]], sources: Sources, output: Path | None) 
             if sources.skipped
             else ""
         )
+        + (f"; {marked} to phone back" if (marked := sum(row.get("call_back") is True for row in rows)) else "")
         + (f"; results in {output}" if output else "")
     )

@@ -119,7 +119,20 @@ class TrainConfig(Settings):
             )
         if network.readout == "flatten" and network.fusion != "msmt-fn":
             raise ValueError(f"network.readout 'flatten' belongs to msmt-fn, and network.fusion is '{network.fusion}'")
+        if self.augment.on and self.augment.copies is None:
+            _check_fresh(network)
         return self
+
+
+def _check_fresh(network: NetworkConfig) -> None:
+    """The states of a frozen encoder are made once, before the training."""
+    for stream in network.streams:
+        encoder = network.encoder(stream)
+        if encoder.pretrained and encoder.train == "none":
+            raise ValueError(
+                f"augment.copies is null, and the states of the frozen encoder of '{stream}' are made only once: set "
+                f"augment.copies to a number, or network.encoders.{stream}.train to lora, top-k or all"
+            )
 
 
 def _check_audio(encoder: EncoderConfig, front_end: FrontEnd) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from callsift.network.losses import TaskWeights, absolute_error, ordinal_cross_entropy, set_cross_entropy
+from callsift.network.losses import (
+    TaskWeights,
+    absolute_error,
+    focal_cross_entropy,
+    ordinal_cross_entropy,
+    set_cross_entropy,
+)
 
-LossKind = Literal["cross_entropy", "ordinal", "l1"]
+LossKind = Literal["cross_entropy", "ordinal", "focal", "l1"]
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": set_cross_entropy,
     "ordinal": ordinal_cross_entropy,
+    "focal": focal_cross_entropy,
     "l1": absolute_error,
 }
 
@@ -65,6 +73,7 @@ def multi_task_loss(
     reduction: Literal["mean", "none"] = "mean",
     *,
     kind: LossKind = "cross_entropy",
+    gamma: float = 2.0,
     weights: TaskWeights | None = None,
 ) -> Tensor:
     """Sum over the tasks of the loss of each (plain: eq. 6), of M calls or segments.
@@ -77,18 +86,21 @@ def multi_task_loss(
         logits: task → (M, K), or (M, 1) for numbers.
         allowed: task → (M, K) bool for the same tasks; for "l1" (M,) numbers, NaN where unlabelled.
         reduction: "mean" → scalar, "none" → (M,), the sum over tasks of each item.
-        kind: "cross_entropy"; "ordinal" for classes in order; "l1" for numbers, in the unit of the labels.
+        kind: "cross_entropy"; "ordinal" for classes in order; "focal" for such as are often easy; "l1" for numbers,
+            in the unit of the labels.
+        gamma: how much less "focal" minds what is easy.
         weights: learned weights of the tasks; without them each counts 1.
     """
     if set(logits) != set(allowed):
         raise ValueError(f"Logits are for the tasks {sorted(logits)}, labels for {sorted(allowed)}.")
     if kind not in _LOSSES:
         raise ValueError(f"Loss '{kind}' is unknown; choose one of {', '.join(_LOSSES)}.")
+    loss = partial(focal_cross_entropy, gamma=gamma) if kind == "focal" else _LOSSES[kind]
     total: Tensor | int = 0
     for task, scores in logits.items():
         labels = allowed[task]
         labelled = ~labels.isnan() if kind == "l1" else labels.any(dim=1)  # (M,)
-        losses = _LOSSES[kind](scores, labels)  # (M,)
+        losses = loss(scores, labels)  # (M,)
         if weights is not None:
             losses = weights(task, losses) * labelled
         total = total + (losses if reduction == "none" else losses.sum() / labelled.sum().clamp(min=1))

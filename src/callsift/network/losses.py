@@ -40,6 +40,20 @@ def ordinal_cross_entropy(scores: Tensor, allowed: Tensor) -> Tensor:
     return set_cross_entropy(scores[:, None].expand(side.shape), side).sum(dim=1)
 
 
+def focal_cross_entropy(scores: Tensor, allowed: Tensor, gamma: float = 2.0) -> Tensor:
+    """(1 − p)^γ · (−log p) with p = Σ_{allowed k} softmax(scores)_k: what is easy already counts less.
+
+    With γ = 0 this is the cross-entropy. (Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 4, for one
+    allowed class.)
+
+    scores (..., K), allowed (..., K) bool → (...); 0 where no class is allowed.
+    """
+    losses = set_cross_entropy(scores, allowed)
+    hard = losses > 0  # at p = 1 the loss is 0, and the slope of a root would be infinite
+    missed = -torch.expm1(-torch.where(hard, losses, 1.0))  # 1 − p, exact for small losses
+    return torch.where(hard, missed**gamma * losses, 0.0)
+
+
 def absolute_error(values: Tensor, target: Tensor) -> Tensor:
     """|value − target|, 0 where the target is NaN (unlabelled).
 

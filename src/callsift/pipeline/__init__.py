@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from tokenizers import Tokenizer
 
@@ -22,6 +22,9 @@ from callsift.plugins import AsrEngine, Diarizer, make
 from callsift.text.chinese import simplify
 from callsift.text.tokens import TextTokens, load_tokenizer
 from callsift.types import Call, CallInputs, Note, PreparedCall
+
+if TYPE_CHECKING:
+    from callsift.augment import Variation
 
 DEFAULT_ASR = "pocketsphinx"
 NO_DIARIZER: Final = "none"
@@ -80,7 +83,7 @@ class Pipeline:
         return self._preparer.prepare(call)
 
     def inputs(
-        self, prepared: PreparedCall, streams: Collection[str] | None = None
+        self, prepared: PreparedCall, streams: Collection[str] | None = None, variation: Variation | None = None
     ) -> tuple[CallInputs, tuple[Note, ...]]:
         """The streams of every segment, and warnings met on the way.
 
@@ -88,13 +91,14 @@ class Pipeline:
             prepared: the call.
             streams: what is wanted; nothing else is made, read or complained about. None: text and audio. Other names
                 are those of the manifest's precomputed streams, (L, D) float32; a segment without one has None.
+            variation: varies text and audio, in training; precomputed streams and `silence` stay as they are.
 
         Raises:
             RecordingError: a segment's own recording, or a precomputed stream, can't be used.
             DataError: a precomputed stream that differs in width between segments of the call.
             UsageError: a stream in a .parquet file, and no pyarrow.
         """
-        return self._streams.make(prepared, streams)
+        return self._streams.make(prepared, streams, variation)
 
 
 def make_asr(name: str | None) -> AsrEngine | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from callsift.data.arrays import read_stream
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
 from callsift.pipeline.call_audio import CallAudio, Mix
 from callsift.pipeline.silence import silence_inputs
-from callsift.speech.spans import joined, total_s, within
+from callsift.speech.spans import joined, scaled, total_s, within
 from callsift.speech.vad import detect_speech
 from callsift.text.format import format_turns, template_for
 from callsift.text.tokens import TextTokens
@@ -31,6 +32,9 @@ from callsift.types import (
     StreamRef,
     Waveform,
 )
+
+if TYPE_CHECKING:
+    from callsift.augment import Variation
 
 MADE_STREAMS = ("text", "audio", "silence")
 """Made from the recording and the transcript; a stream of any other name is read as the manifest gives it, and so is
@@ -50,17 +54,17 @@ class StreamMaker:
         self.tokens = tokens
 
     def make(
-        self, prepared: PreparedCall, streams: Collection[str] | None = None
+        self, prepared: PreparedCall, streams: Collection[str] | None = None, variation: Variation | None = None
     ) -> tuple[CallInputs, tuple[Note, ...]]:
         """See `callsift.pipeline.Pipeline.inputs`."""
         made: dict[str, list[StreamInput | None]] = {}
         notes: list[Note] = []
         for name in USUAL_STREAMS if streams is None else streams:
             if name == "text":
-                made[name], cut = self._texts(prepared)
+                made[name], cut = self._texts(prepared, variation)
                 notes += self._cut_notes(cut)
             elif name == "audio" and self.front_end.input != "precomputed":
-                made[name] = self._audio(prepared)
+                made[name] = self._audio(prepared, variation)
                 notes += self._role_notes(prepared)
             elif name == "silence":
                 made[name] = silence_inputs(prepared, role_spans(prepared))
@@ -69,13 +73,16 @@ class StreamMaker:
         segments = tuple({name: values[at] for name, values in made.items()} for at in range(len(prepared.segments)))
         return CallInputs(prepared.call.call_id, segments), tuple(notes)
 
-    def _texts(self, prepared: PreparedCall) -> tuple[list[StreamInput | None], int]:
+    def _texts(self, prepared: PreparedCall, variation: Variation | None) -> tuple[list[StreamInput | None], int]:
         template = template_for(self.front_end.role_template, prepared.language)
         found: list[StreamInput | None] = []
         cuts = 0
         for segment in prepared.segments:
+            turns = segment.turns
+            if variation is not None:
+                turns = variation.text(segment.segment_id, turns, prepared.language)
             said = format_turns(
-                segment.turns,
+                turns,
                 template,
                 normalise=self.front_end.normalise_text,
                 simplified=self.front_end.chinese == "simplified",
@@ -85,16 +92,16 @@ class StreamMaker:
             found.append(StreamInput(ids) if said.text and len(ids) else None)
         return found, cuts
 
-    def _audio(self, prepared: PreparedCall) -> list[StreamInput | None]:
+    def _audio(self, prepared: PreparedCall, variation: Variation | None) -> list[StreamInput | None]:
         if any(segment.audio for segment in prepared.segments):
-            return self._own_recordings(prepared)
+            return self._own_recordings(prepared, variation)
         if prepared.waveform is None:
             return [None] * len(prepared.segments)
         spans = [
             Span(segment.start_s, segment.end_s) if segment.start_s is not None and segment.end_s is not None else None
             for segment in prepared.segments
         ]
-        return self._cut(prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared), spans)
+        return self._cut(prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared), spans, variation)
 
     def _cut(
         self,
@@ -103,6 +110,7 @@ class StreamMaker:
         speech: Sequence[Sequence[Span]],
         roles: Mapping[Role, Sequence[Span]],
         spans: Sequence[Span | None],
+        variation: Variation | None,
     ) -> list[StreamInput | None]:
         """The audio of some stretches of a waveform; of a long one, made when it is asked for."""
         rate_hz = self.front_end.encoder_rate_hz
@@ -110,11 +118,17 @@ class StreamMaker:
             resample(signal, waveform.rate_hz, rate_hz)
             for signal in _signals(waveform, channels, self.front_end.channels)
         ]
+        if variation is not None:
+            varied, speed = variation.audio(signals, rate_hz)
+            signals = list(varied)
+            speech = [scaled(each, 1 / speed) for each in speech]
+            roles = {role: scaled(each, 1 / speed) for role, each in roles.items()}
+            spans = [None if span is None else scaled([span], 1 / speed)[0] for span in spans]
         heard = CallAudio(self.front_end, signals, speech, roles)
         found = [None if span is None else heard.cut(span) for span in spans]
         return [each.kept() if each is not None and heard.small else each for each in found]
 
-    def _own_recordings(self, prepared: PreparedCall) -> list[StreamInput | None]:
+    def _own_recordings(self, prepared: PreparedCall, variation: Variation | None) -> list[StreamInput | None]:
         """Segments that each have a file: laid end to end, they are the call."""
         parts = [_own_waveform(segment, prepared.call.rate_hz) for segment in prepared.segments]
         rate_hz = max(part.rate_hz for part in parts if part is not None)
@@ -137,7 +151,7 @@ class StreamMaker:
         for channel, heard_speech in enumerate(speech):
             spoken.setdefault(channels[channel], []).extend(heard_speech)
         roles = {role: joined(found) for role, found in spoken.items()}
-        return self._cut(whole, channels, speech, roles, spans)
+        return self._cut(whole, channels, speech, roles, spans, variation)
 
     def _cut_notes(self, cut: int) -> tuple[Note, ...]:
         if not cut:

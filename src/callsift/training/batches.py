@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,17 +17,40 @@ from callsift.types import CallInputs, Label, PreparedCall, StreamInput, Target
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Which item each row of an example's targets is about, (R,), and how much it counts, (R,)."""
+
+    items: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A call to learn from, with what is asked about it: one item, the call, or one item per segment.
 
     `items`: the segments' ids, or ("",) for the call itself. `labels`: of the items, None where unlabelled.
-    `targets`: task → (items, K), the classes that each label leaves open, or the number.
+    `targets`: task → (R, K), the classes that each row leaves open, or the number. A row is an item; or one rater's
+    vote on it, of which an item may have several.
     """
 
     inputs: CallInputs
     items: tuple[str, ...]
     labels: tuple[Label | None, ...]
     targets: Mapping[str, NDArray[Any]]
+    given: Rows | None = None
+    """None: one row per item, each with a label counting once."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(R,), the item that each row of the targets is about."""
+        return np.arange(len(self.items)) if self.given is None else self.given.items
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """(R,), how much each row counts in the training loss; 0 where there is no label."""
+        if self.given is None:
+            return np.array([label is not None for label in self.labels], dtype=np.float32)
+        return self.given.weights
 
     @property
     def size(self) -> int:
@@ -41,10 +64,40 @@ class Example:
         return sum(label is not None for label in self.labels)
 
 
-def make_example(inputs: CallInputs, prepared: PreparedCall, scheme: LabelScheme, target: Target) -> Example:
-    """A prepared call with the labels that `target` says: its own, or its segments'."""
+class TrainingSet(Protocol):
+    """What a training learns from. A call may look different in every epoch; its labels and its size don't."""
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The calls as they are."""
+        ...
+
+    def example(self, at: int, epoch: int) -> Example:
+        """Call `at` as epoch `epoch` (from 0) sees it: the same for the same two, in any process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSet:
+    """Calls that look the same in every epoch."""
+
+    examples: Sequence[Example]
+
+    def example(self, at: int, epoch: int) -> Example:
+        """Call `at`."""
+        return self.examples[at]
+
+
+def make_example(
+    inputs: CallInputs, prepared: PreparedCall, scheme: LabelScheme, target: Target, *, votes: bool = False
+) -> Example:
+    """A prepared call with the labels that `target` says: its own, or its segments'.
+
+    `votes`: of a call that several raters graded, a row of targets for each, which together count once.
+    """
     if target == "call":
-        return labelled_example(inputs, {"": prepared.call.label}, scheme)
+        example = labelled_example(inputs, {"": prepared.call.label}, scheme)
+        return with_votes(example, [vote.label for vote in prepared.call.labels], scheme) if votes else example
     return labelled_example(inputs, {segment.segment_id: segment.label for segment in prepared.segments}, scheme)
 
 
@@ -53,6 +106,16 @@ def labelled_example(inputs: CallInputs, labels: Mapping[str, Label | None], sch
     found = [scheme.target(label) for label in labels.values()]
     targets = {task: np.stack([each[task] for each in found]) for task in found[0]}
     return Example(inputs, tuple(labels), tuple(labels.values()), targets)
+
+
+def with_votes(example: Example, votes: Sequence[Label], scheme: LabelScheme) -> Example:
+    """An example of a call with every rater's label in the place of the call's own; unchanged without any."""
+    if not votes:
+        return example
+    found = [scheme.target(label) for label in votes]
+    count = len(found)
+    rows = Rows(np.zeros(count, np.int64), np.full(count, 1 / count, np.float32))
+    return replace(example, targets={task: np.stack([each[task] for each in found]) for task in found[0]}, given=rows)
 
 
 def collate(examples: Sequence[Example], streams: Sequence[str]) -> CallBatch:
@@ -67,12 +130,12 @@ def collate(examples: Sequence[Example], streams: Sequence[str]) -> CallBatch:
 
 
 def stacked(examples: Sequence[Example]) -> dict[str, NDArray[Any]]:
-    """Task → the targets of all items (M, K), example by example."""
+    """Task → the targets of all rows (R, K), example by example; without votes the rows are the items."""
     return {task: np.concatenate([e.targets[task] for e in examples]) for task in examples[0].targets}
 
 
 def collate_targets(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Task → (M, K): what `stacked` gives, as tensors."""
+    """Task → (R, K): what `stacked` gives, as tensors."""
     return {task: torch.from_numpy(found) for task, found in stacked(examples).items()}
 
 
@@ -94,16 +157,33 @@ def _padded(streams: Sequence[StreamInput | None]) -> tuple[Tensor, Tensor, Tens
     return torch.from_numpy(padded), torch.from_numpy(mask), torch.from_numpy(present)
 
 
-def epoch_batches(examples: Sequence[Example], batch_calls: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(
+    examples: Sequence[Example],
+    batch_calls: int,
+    seed: int,
+    epoch: int,
+    *,
+    sizes: Sequence[int] | None = None,
+    chances: NDArray[np.float64] | None = None,
+) -> list[list[int]]:
     """Indices of every batch of an epoch; the same for the same seed and epoch.
 
     Calls of like size share a batch, among a random pick of eight batches' worth: less padding, still mixed.
+
+    Args:
+        examples: what there is to learn from.
+        batch_calls: calls per batch.
+        seed, epoch: what the order depends on.
+        sizes: of the examples, where they are known already.
+        chances: of each call; as many are then drawn as there are, and put back. Without them each comes once.
     """
     random = np.random.default_rng((seed, epoch))
-    order = random.permutation(len(examples))
+    count = len(examples)
+    order = random.permutation(count) if chances is None else random.choice(count, count, p=chances)
+    work = [example.size for example in examples] if sizes is None else sizes
     pool = 8 * batch_calls
     batches: list[list[int]] = []
-    for first in range(0, len(order), pool):
-        part = sorted(order[first : first + pool], key=lambda at: examples[at].size)
+    for first in range(0, count, pool):
+        part = sorted(order[first : first + pool], key=lambda at: work[at])
         batches += [[int(at) for at in part[i : i + batch_calls]] for i in range(0, len(part), batch_calls)]
     return [batches[at] for at in random.permutation(len(batches))]

@@ -5,20 +5,26 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from callsift.config import TrainConfig
 from callsift.data.splits import label_key
-from callsift.decision import Calibration, Verdict, decide
-from callsift.evaluation.calibration import fit_temperatures
+from callsift.decision import decide, vector_rows
+from callsift.evaluation.calibration import fit_calibration
+from callsift.evaluation.reliability import before_and_after, cross_fitted, reliability_of
 from callsift.evaluation.tasks import figures_of
 from callsift.files import write_json, write_text
 from callsift.labels import NUMBER_TASK, LabelScheme
 from callsift.network.model import CallNetwork
-from callsift.training.batches import Example, stacked
+from callsift.training.batches import Example
 from callsift.training.examples import Prepared, class_balance
 from callsift.training.fit import Fitted, Logits, predict
+from callsift.types import Label
 
 
 def conclude(
@@ -33,19 +39,36 @@ def conclude(
 ) -> dict[str, Any]:
     """Calibrate on validation, write predictions and figures; returns what `result.json` holds.
 
-    `parameters`: of the whole network, frozen encoders included.
+    `calibration.figures` has, per split, how far the probabilities can be believed `before` and `after`. On `val` the
+    latter is of the very calls it was fitted on, and flatters; `after_cross_fitted` fits on one half and looks at the
+    other. All intervals draw whole calls. `parameters`: of the whole network, frozen encoders included.
     """
     batch_calls = config.fit.batch_calls
     logits = {name: predict(network, ready.parts[name], batch_calls) for name in ("val", "test") if ready.parts[name]}
-    calibration = Calibration(
-        temperature={} if scheme.kind == "number" else fit_temperatures(logits["val"], stacked(ready.parts["val"])),
+    graded = {name: _graded(ready.parts[name]) for name in logits}
+    fitted_on = {task: values[graded["val"].rows] for task, values in logits["val"].items()}
+    calibration = replace(
+        fit_calibration(config.fit.calibration, scheme, fitted_on, graded["val"].labels),
         train_balance=class_balance(scheme, ready.parts["train"]),
     )
-    figures = {}
+    figures, reliability = {}, {}
     for name, found in logits.items():
-        examples = ready.parts[name]
-        figures[name] = _figures(scheme, examples, decide(found, scheme, calibration), calibration)
-        _write_predictions(folder / f"predictions/{name}.csv", scheme, examples, found, config.fit.seed)
+        mine, said = graded[name], decide(found, scheme, calibration)
+        figures[name] = figures_of(
+            scheme, mine.labels, [said[row] for row in mine.rows], groups=mine.calls,
+            train_balance=calibration.train_balance,
+        )  # fmt: skip
+        reliability[name] = before_and_after(
+            scheme, {task: values[mine.rows] for task, values in found.items()}, mine.labels, calibration, mine.calls
+        )
+        _write_predictions(folder / f"predictions/{name}.csv", scheme, ready.parts[name], found, config.fit.seed)
+    crossed = cross_fitted(
+        config.fit.calibration, scheme, fitted_on, graded["val"].labels, graded["val"].calls, config.fit.seed
+    )
+    if crossed is not None:
+        reliability["val"]["after_cross_fitted"] = reliability_of(
+            scheme, graded["val"].labels, crossed, groups=graded["val"].calls
+        )
     learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
     result = {
         "best_epoch": fitted.best_epoch,
@@ -53,23 +76,30 @@ def conclude(
         "parameters": parameters,
         "parameters_learnt": learnt,
         "temperature": dict(calibration.temperature),
+        "vector": vector_rows(calibration),
         "train_balance": calibration.train_balance,
         "asr": ready.asr,
         "left_out": dict(ready.left_out),
         "figures": figures,
+        "calibration": {"kind": config.fit.calibration, "figures": reliability},
     }
     write_json(folder / "result.json", result)
     return result
 
 
-def _figures(
-    scheme: LabelScheme, examples: Sequence[Example], verdicts: Sequence[Verdict], calibration: Calibration
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Figures of all labelled items; the intervals draw whole calls."""
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """The labelled items of a split: where they stand, their labels, and the call of each."""
+
+    rows: NDArray[np.int64]
+    labels: list[Label]
+    calls: list[str]
+
+
+def _graded(examples: Sequence[Example]) -> _Graded:
     items = [(label, example.inputs.call_id) for example in examples for label in example.labels]
-    graded = [(label, call, v) for (label, call), v in zip(items, verdicts, strict=True) if label is not None]
-    labels, calls, said = zip(*graded, strict=True)
-    return figures_of(scheme, labels, said, groups=calls, train_balance=calibration.train_balance)
+    found = [(row, label, call) for row, (label, call) in enumerate(items) if label is not None]
+    return _Graded(np.array([each[0] for each in found], dtype=np.int64), [e[1] for e in found], [e[2] for e in found])
 
 
 def _write_predictions(path: Path, scheme: LabelScheme, examples: Sequence[Example], logits: Logits, seed: int) -> None:

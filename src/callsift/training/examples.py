@@ -13,10 +13,9 @@ from callsift.data.manifest import Manifest
 from callsift.data.splits import check_groups, hold_out, label_key, labels_of
 from callsift.errors import DataError, ErrorCode, RecordingError
 from callsift.labels import LabelScheme
-from callsift.pipeline import Pipeline
-from callsift.scoring.evidence import require_stream
-from callsift.training.batches import Example, make_example, stacked
-from callsift.types import Call, CallInputs, Target
+from callsift.training.batches import Example, PlainSet, TrainingSet, make_example, stacked
+from callsift.training.material import Maker, Material, Taken, VariedSet
+from callsift.types import Call, Target
 
 SPLITS = ("train", "val", "test")
 Progress = Callable[[Iterable[Call], int, str], Iterable[Call]]
@@ -24,9 +23,13 @@ Progress = Callable[[Iterable[Call], int, str], Iterable[Call]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The examples of a training: split → examples; the engine that wrote text; what had to be left out."""
+    """The examples of a training: split → examples; the engine that wrote text; what had to be left out.
+
+    `train`: the training part as the loop reads it, varied where augmentation is on.
+    """
 
     parts: Mapping[str, Sequence[Example]]
+    train: TrainingSet
     asr: str | None
     left_out: Mapping[str, str]
 
@@ -70,43 +73,50 @@ def split_calls(manifest: Manifest, config: TrainConfig) -> dict[str, list[Call]
 
 
 def prepare_examples(
-    pipeline: Pipeline,
+    maker: Maker,
     scheme: LabelScheme,
-    streams: Sequence[str],
     parts: Mapping[str, Sequence[Call]],
     progress: Progress,
     *,
     target: Target = "call",
-    keep: Callable[[CallInputs], CallInputs] = lambda inputs: inputs,
+    votes: bool = False,
+    material: Material | None = None,
 ) -> Prepared:
     """Calls → examples. A call that can't be prepared is left out and named, not fatal.
 
-    `keep`: what is kept of a call's inputs, such as the states of frozen encoders.
+    Args:
+        votes: learn from every rater's vote where there are several.
+        material: what earlier trainings prepared, and where this one's calls are kept for later ones.
 
     Raises:
         DataError: a split from which nothing is left.
     """
+    material = material or Material()
     found: dict[str, list[Example]] = {}
     engines: set[str] = set()
     left_out: dict[str, str] = {}
+    learnt_from: list[Taken] = []
     for name, calls in parts.items():
         found[name] = []
+        training = name == "train"
         for call in progress(calls, len(calls), f"preparing {name}"):
             try:
-                prepared = pipeline.prepare(call)
-                inputs, _ = pipeline.inputs(prepared, streams)
-                require_stream(inputs, streams)
+                taken = material.take(maker, call, varied=training)
             except RecordingError as error:
                 left_out[call.call_id] = f"{error.code}: {error}"
                 continue
             except DataError as error:
                 left_out[call.call_id] = f"{ErrorCode.BAD_TRANSCRIPT}: {error}"
                 continue
-            engines |= {prepared.asr} if prepared.asr else set()
-            found[name].append(make_example(keep(inputs), prepared, scheme, target))
+            engines |= {taken.prepared.asr} if taken.prepared.asr else set()
+            found[name].append(make_example(taken.inputs, taken.prepared, scheme, target, votes=votes and training))
+            learnt_from += [taken] if training else []
         if calls and not found[name]:
             raise DataError(f"no call of split '{name}' could be prepared; the first: {next(iter(left_out.items()))}")
-    return Prepared(found, min(engines, default=None), left_out)
+    training_set = (
+        VariedSet(maker, found["train"], learnt_from) if maker.augment.on else PlainSet(found.get("train", ()))
+    )
+    return Prepared(found, training_set, min(engines, default=None), left_out)
 
 
 def class_balance(scheme: LabelScheme, examples: Sequence[Example]) -> dict[str, float] | None:

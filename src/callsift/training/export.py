@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from callsift.bundle import Bundle, Graphs, write_bundle
+from callsift.evaluation.reliability import PROPENSITY, reliability_line
 from callsift.evaluation.tasks import table_of
 from callsift.files import read_json, write_text
 from callsift.training.graphs import export_graphs
@@ -83,12 +84,23 @@ def model_card(run: Run) -> str:
     ]
     for split, figures in run.result["figures"].items():
         lines += ["", f"## Figures on `{split}`", "", *figure_table(figures["combined"])]
+        lines += _believed(run, split)
     lines += [
         "",
-        "Brackets are 95 % bootstrap intervals over calls. `val` chose the epoch and the temperature, so its "
+        "Brackets are 95 % bootstrap intervals over calls. `val` chose the epoch and the calibration, so its "
         "figures flatter; `test`, where there is one, was touched once.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _believed(run: Run, split: str) -> list[str]:
+    """How far the probabilities can be believed, before and after calibration."""
+    found = run.result.get("calibration", {}).get("figures", {}).get(split, {})
+    tasks = [task for task in (run.scheme.finest_task, PROPENSITY) if task in found.get("after", {})]
+    if not tasks:
+        return []
+    lines = [f"- {reliability_line(found, task)}" for task in tasks]
+    return ["", f"Calibration ({run.result['calibration']['kind']}), before → after:", "", *lines]
 
 
 def _does(run: Run) -> str:

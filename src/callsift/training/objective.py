@@ -8,6 +8,7 @@ questions of each of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,19 @@ from torch import Tensor
 
 from callsift.config import FitConfig
 from callsift.errors import ConfigError
+from callsift.evaluation.metrics import METRICS, NUMBER_METRICS
 from callsift.labels import LabelScheme
 from callsift.network.heads import LossKind, multi_task_loss
 from callsift.network.losses import TaskWeights
 from callsift.network.model import NetworkOutput
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRows:
+    """Which item each row of the targets is about, (R,) int64, and how much it counts, (R,) float32."""
+
+    items: Tensor
+    weights: Tensor
 
 
 class Objective:
@@ -29,19 +39,37 @@ class Objective:
     def __init__(self, scheme: LabelScheme, config: FitConfig) -> None:
         """Raises ConfigError: settings that do not fit the scheme."""
         self.kind: LossKind = "l1" if scheme.kind == "number" else config.loss
+        self.finest_task = scheme.finest_task
         self.aux_weight = config.aux_weight
-        if self.kind == "l1" and config.monitor != "loss":
-            raise ConfigError(f"fit.monitor '{config.monitor}' needs grades; scheme '{scheme.id}' gives a number")
+        self.gamma = config.focal_gamma
+        if self.kind == "l1":
+            _check_number(scheme, config)
+        elif config.monitor in NUMBER_METRICS:
+            raise ConfigError(
+                f"fit.monitor '{config.monitor}' needs numbers; scheme '{scheme.id}' has grades: choose loss, "
+                f"{', '.join(METRICS)}"
+            )
         if config.loss == "ordinal":
             _check_order(scheme)
 
     def training(
-        self, output: NetworkOutput, targets: Mapping[str, Tensor], weights: TaskWeights | None = None
+        self,
+        output: NetworkOutput,
+        targets: Mapping[str, Tensor],
+        weights: TaskWeights | None = None,
+        rows: TargetRows | None = None,
     ) -> Tensor:
-        """Logits of M items, targets task → (M, K) → summed loss, scalar; unlabelled items cost nothing."""
-        loss = self._losses(output.logits, targets, weights).sum()
+        """Logits of M items, targets task → (R, K) → summed loss, scalar; unlabelled rows cost nothing.
+
+        Args:
+            output: what the network says about the items.
+            targets: one row per item, or what `rows` says.
+            weights: of the tasks.
+            rows: the item that each row is about, and how much it counts.
+        """
+        loss = self._summed(output.logits, targets, weights, rows)
         for logits in output.aux.values():
-            loss = loss + self.aux_weight * self._losses(logits, targets).sum()
+            loss = loss + self.aux_weight * self._summed(logits, targets, None, rows)
         return loss
 
     def validation(
@@ -54,6 +82,18 @@ class Objective:
         )
         return float(found.double().sum()) / max(labelled, 1)
 
+    def _summed(
+        self,
+        logits: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        weights: TaskWeights | None,
+        rows: TargetRows | None,
+    ) -> Tensor:
+        if rows is None:
+            return self._losses(logits, targets, weights).sum()
+        asked = {task: scores[rows.items] for task, scores in logits.items()}  # (R, K)
+        return (rows.weights * self._losses(asked, targets, weights)).sum()
+
     def _losses(
         self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: TaskWeights | None = None
     ) -> Tensor:
@@ -61,7 +101,22 @@ class Objective:
         scores = {task: values.float() for task, values in logits.items()}
         if self.kind == "l1":
             targets = {task: numbers[:, 0] for task, numbers in targets.items()}
-        return multi_task_loss(scores, targets, reduction="none", kind=self.kind, weights=weights)
+        return multi_task_loss(scores, targets, reduction="none", kind=self.kind, gamma=self.gamma, weights=weights)
+
+
+def _check_number(scheme: LabelScheme, config: FitConfig) -> None:
+    """A number has no classes: nothing that counts them fits it."""
+    if config.monitor in METRICS:
+        raise ConfigError(
+            f"fit.monitor '{config.monitor}' needs grades; scheme '{scheme.id}' gives a number: choose loss, "
+            f"{', '.join(NUMBER_METRICS)}"
+        )
+    for name, value, plain in (
+        ("class_weights", config.class_weights, "none"),
+        ("sampling", config.sampling, "plain"),
+    ):
+        if value != plain:
+            raise ConfigError(f"fit.{name} '{value}' needs grades; scheme '{scheme.id}' gives a number: set '{plain}'")
 
 
 def _check_order(scheme: LabelScheme) -> None:

@@ -19,7 +19,7 @@ import yaml
 
 from callsift.config import FitConfig, TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest
-from callsift.decision import Calibration
+from callsift.decision import Calibration, vector_from
 from callsift.errors import ConfigError, DataError
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import LabelScheme, load_scheme
@@ -30,8 +30,9 @@ from callsift.training.assemble import encoders_used, make_network, make_tokeniz
 from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
 from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
-from callsift.training.features import kept_features, release
+from callsift.training.features import frozen_streams, kept_features, release
 from callsift.training.fit import device_of, fit
+from callsift.training.material import Maker, Material
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
 from callsift.training.torch_runtime import TorchRuntime
@@ -48,11 +49,14 @@ def train(
     resume: bool = False,
     progress: Progress = lambda calls, total, what: calls,
     on_epoch: Callable[[Mapping[str, float]], None] = lambda _: None,
+    material: Material | None = None,
 ) -> dict[str, Any]:
     """Train on a manifest or a prepared set into a run folder, and return what `result.json` holds.
 
+    `material`: what earlier trainings in this process prepared; calls that it knows are not heard again.
+
     Raises:
-        DataError, ConfigError: the data or the settings are wrong.
+        DataError, ConfigError: the data or the settings are wrong. What `on_epoch` raises ends the training.
         UsageError: the folder holds a run and `resume` is off, or is being written by another process.
     """
     manifest_file = data / "manifest.jsonl" if data.is_dir() else data
@@ -79,13 +83,15 @@ def train(
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
         network.to(device_of(config.fit))
         with kept_features(network) as keep:
+            frozen = {stream: str(network.encoders[stream].fingerprint) for stream in frozen_streams(network)}
+            maker = Maker(pipeline, network.streams, keep, frozen, config.augment, config.fit.seed)
             ready = prepare_examples(
-                pipeline, scheme, network.streams, parts, progress, target=config.target, keep=keep
+                maker, scheme, parts, progress, target=config.target, votes=config.fit.soft_labels, material=material
             )
         release(network)
         start_from_data(network, ready.parts["train"])
         fitted = fit(
-            network, ready.parts["train"], ready.parts["val"], objective, config.fit, folder, resume=resume,
+            network, ready.train, ready.parts["val"], objective, config.fit, folder, resume=resume,
             on_epoch=on_epoch,
         )  # fmt: skip
         ready = replace(ready, asr=ready.asr or asr_of(manifest.path.parent))
@@ -222,5 +228,6 @@ def load_run(folder: Path) -> Run:
     load_weights(folder / "checkpoints/best/network.safetensors", network)
     network.eval()
     result = read_json(folder / "result.json")
-    calibration = Calibration(result["temperature"], result["train_balance"])
+    vector = vector_from(result.get("vector"), scheme)
+    calibration = Calibration(result["temperature"], result["train_balance"], vector=vector)
     return Run(folder, config, scheme, network, calibration, result, data)

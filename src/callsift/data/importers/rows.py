@@ -1,0 +1,201 @@
+"""Rows of a table → calls: a row is a call, or one of its segments, turns or graders, as columns are mapped."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from callsift.data.importers.fields import Columns
+from callsift.data.importers.parts import Faults, Imported, Request, winner
+from callsift.data.importers.pieces import Piece, Row, RowReader
+from callsift.errors import DataError
+from callsift.types import Call, Label, RaterLabel, Segment, Turn
+
+Value = TypeVar("Value")
+
+
+def import_rows(path: Path, rows: Iterable[Row], columns: Columns, request: Request) -> Imported:
+    """The calls of a table.
+
+    Raises:
+        DataError: a row that can't be imported; names file, line, column and value. None are, if they may be left out.
+    """
+    faults = Faults(request.skip_bad)
+    reader = RowReader(path, columns, request)
+    called: dict[str, list[Piece]] = defaultdict(list)
+    for row in rows:
+        try:
+            piece = reader.piece(row)
+            called[piece.call_id].append(piece)
+        except DataError as error:
+            faults.take(error)
+    notes: dict[str, int] = {}
+    calls = []
+    for call_id, pieces in called.items():
+        try:
+            calls.append(_Builder(columns, request, faults, notes).call(call_id, pieces))
+        except DataError as error:
+            faults.take(error)
+    if not calls:
+        raise DataError(f"holds no calls to import{_first_of(faults.sentences)}", path)
+    told = tuple(f"{count} calls: {note}" for note, count in notes.items())
+    return Imported(tuple(calls), columns.used, columns.unused, tuple(faults.sentences), told)
+
+
+def _first_of(sentences: Sequence[str]) -> str:
+    return f" ({len(sentences)} rows are left out; the first: {sentences[0]})" if sentences else ""
+
+
+class _Builder:
+    """The rows of one call → the call."""
+
+    def __init__(self, columns: Columns, request: Request, faults: Faults, notes: dict[str, int]) -> None:
+        self.used = columns.used
+        self.request = request
+        self.faults = faults
+        self.notes = notes
+
+    def call(self, call_id: str, pieces: Sequence[Piece]) -> Call:
+        ratings = self._ratings(call_id, pieces) if "rater" in self.used else ()
+        content = [piece for piece in pieces if piece.rater == pieces[0].rater]
+        content = self._ordered(self._distinct(call_id, content))
+        label = winner(ratings, self.request.votes) if ratings else _only_label(call_id, content, "label")
+        if len(ratings) > 1 and label is None and self.request.votes == "majority":
+            self._note("as many graders say one thing as another; left without a label, with all of their votes")
+        audios = {piece.audio for piece in content if piece.audio is not None}
+        if self._as_turns(content, audios):
+            audio, turns, segments = self._said(call_id, content, audios)
+        else:
+            audio, turns = next(iter(audios)) if len(audios) == 1 and self._timed(content) else None, ()
+            segments = self._segments(call_id, content, audio)
+        return Call(
+            call_id,
+            audio=audio,
+            language=_only(call_id, "language", pieces, lambda p: p.language),
+            group=_only(call_id, "group", pieces, lambda p: p.group),
+            split=_only(call_id, "split", pieces, lambda p: p.split),
+            label=label,
+            labels=ratings,
+            transcript=_only(call_id, "transcript", pieces, lambda p: p.transcript),
+            turns=turns,
+            segments=segments,
+        )
+
+    def _note(self, text: str) -> None:
+        self.notes[text] = self.notes.get(text, 0) + 1
+
+    def _timed(self, content: Sequence[Piece]) -> bool:
+        return all(piece.start_s is not None for piece in content)
+
+    def _as_turns(self, content: Sequence[Piece], audios: set[Path]) -> bool:
+        """Whether the rows are said one after another, and not segments of their own."""
+        if "role" in self.used and "segment_id" not in self.used:
+            return True
+        if len(audios) == 1 and not self._timed(content) and all(piece.audio for piece in content):
+            if len(content) > 1:
+                self._note("its rows share one recording and have no times: their texts became its turns")
+            return True
+        return "segment_id" not in self.used and not self._timed(content)
+
+    def _said(
+        self, call_id: str, content: Sequence[Piece], audios: set[Path]
+    ) -> tuple[Path | None, tuple[Turn, ...], tuple[Segment, ...]]:
+        if len(audios) > 1:
+            names = sorted(str(path) for path in audios)
+            raise content[1].place.wrong(
+                f"call '{call_id}' has several recordings ({names[0]}, {names[1]}) and rows that are turns; "
+                "map segment_id, so that each row is a segment"
+            )
+        return next(iter(audios), None), tuple(turn for piece in content for turn in piece.turns), ()
+
+    def _segments(self, call_id: str, content: Sequence[Piece], audio: Path | None) -> tuple[Segment, ...]:
+        cut: dict[str, list[Piece]] = defaultdict(list)
+        for at, piece in enumerate(content):
+            cut[str(at) if piece.segment_id is None else piece.segment_id].append(piece)
+        return tuple(self._segment(call_id, name, pieces, audio) for name, pieces in cut.items())
+
+    def _segment(self, call_id: str, name: str, pieces: Sequence[Piece], audio: Path | None) -> Segment:
+        own = _only(call_id, "audio", pieces, lambda p: p.audio) if audio is None else None
+        starts = [piece.start_s for piece in pieces if piece.start_s is not None]
+        ends = [piece.end_s for piece in pieces if piece.end_s is not None]
+        if own is not None and starts:
+            raise pieces[0].place.wrong(
+                f"segment '{name}' of call '{call_id}' has times, and a recording that not all rows of the call have; "
+                "times count in one recording of the whole call"
+            )
+        return Segment(
+            name,
+            tuple(turn for piece in pieces for turn in piece.turns),
+            min(starts, default=None),
+            max(ends, default=None),
+            audio=own,
+            label=_only_label(call_id, pieces, "segment_label"),
+        )
+
+    def _distinct(self, call_id: str, pieces: Sequence[Piece]) -> list[Piece]:
+        """Rows that say the same place twice are refused."""
+        if {"role", "start_s"} & set(self.used):
+            return list(pieces)
+        lines: dict[str | None, int | None] = {}
+        kept = []
+        for piece in pieces:
+            if piece.segment_id not in lines:
+                lines[piece.segment_id] = piece.place.line
+                kept.append(piece)
+                continue
+            segment = "" if piece.segment_id is None else f" with segment '{piece.segment_id}'"
+            grader = "" if piece.rater is None else f" by '{piece.rater}'"
+            hint = "" if piece.segment_id or piece.rater else (
+                "; where rows are segments, turns or graders of a call, map segment_id, role or rater"
+            )  # fmt: skip
+            first = lines[piece.segment_id]
+            self.faults.take(
+                piece.place.wrong(f"call '{call_id}'{segment}{grader} stands on line {first} already{hint}")
+            )
+        return kept
+
+    def _ordered(self, pieces: list[Piece]) -> list[Piece]:
+        """By segment id, where there is one: 2 comes before 10."""
+        if "segment_id" in self.used:
+            return sorted(pieces, key=lambda piece: _natural(piece.segment_id or ""))
+        return sorted(pieces, key=lambda piece: piece.start_s or 0.0) if self._timed(pieces) else pieces
+
+    def _ratings(self, call_id: str, pieces: Sequence[Piece]) -> tuple[RaterLabel, ...]:
+        found: dict[str, Label] = {}
+        for rater in dict.fromkeys(piece.rater for piece in pieces):
+            label = _only_label(call_id, [p for p in pieces if p.rater == rater], "label")
+            if label is not None and rater is None:
+                column = self.used["rater"]
+                raise pieces[0].place.wrong(f"call '{call_id}' has a label whose column '{column}' is empty: by whom?")
+            if label is not None and rater is not None:
+                found[rater] = label
+        return tuple(RaterLabel(rater, label) for rater, label in found.items())
+
+
+def _only_label(call_id: str, pieces: Sequence[Piece], what: Literal["label", "segment_label"]) -> Label | None:
+    found: Label | None = _only(call_id, what, pieces, lambda piece: getattr(piece, what))
+    return found
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _only(call_id: str, what: str, pieces: Sequence[Piece], of: Callable[[Piece], Value | None]) -> Value | None:
+    """What the rows of a call say alike.
+
+    Raises:
+        DataError: two rows say different things.
+    """
+    told = [(of(piece), piece.place) for piece in pieces if of(piece) is not None]
+    for value, place in told[1:]:
+        if value != told[0][0]:
+            hint = " (labels of segments: --map segment_label=COLUMN; of several graders: --map rater=COLUMN)"
+            raise place.wrong(
+                f"{what} '{value}' of call '{call_id}' is another than '{told[0][0]}' on line {told[0][1].line}"
+                + (hint if what == "label" else "")
+            )
+    return told[0][0] if told else None

@@ -1,0 +1,165 @@
+"""CSV and XLSX files → rows of cells, whatever the delimiter (comma, semicolon, tab) and the encoding."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from callsift.data.importers.fields import columns_of, plain
+from callsift.data.importers.parts import Faults, Imported, Place, Request
+from callsift.data.importers.pieces import Row
+from callsift.data.importers.rows import import_rows
+from callsift.errors import DataError
+
+DELIMITERS = ",;\t"
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+    ArithmeticError, SyntaxError,
+)  # fmt: skip
+"""What openpyxl raises on damaged workbooks, which it does not check: any of these, by where the damage is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header, the rows below it with their line numbers, and what a reader should know of how it was read."""
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, Sequence[Any]], ...]
+    note: str
+
+
+def import_csv(path: Path, request: Request) -> Imported:
+    """A CSV file: one call, segment, turn or grader a row.
+
+    Raises:
+        DataError: no table, nothing below its header, or a row that can't be imported.
+        UsageError: a mapping to what does not exist.
+    """
+    return _import(read_csv(path), request)
+
+
+def import_xlsx(path: Path, request: Request) -> Imported:
+    """The same of the first sheet of a workbook (Excel, LibreOffice)."""
+    return _import(read_xlsx(path), request)
+
+
+def _import(table: Table, request: Request) -> Imported:
+    columns = columns_of(table.header, request.mapping)
+    faults = Faults(request.skip_bad)
+    found = import_rows(table.path, _rows(table, faults), columns, request)
+    return Imported(
+        found.calls, found.used, found.unused, (*faults.sentences, *found.left_out), (table.note, *found.notes)
+    )
+
+
+def _rows(table: Table, faults: Faults) -> Iterator[Row]:
+    for line, cells in table.rows:
+        if len(cells) != len(table.header):
+            message = (
+                f"has {len(cells)} cells, the header {len(table.header)}; "
+                "a text with a delimiter in it must stand in quotes"
+            )
+            faults.take(Place(table.path, line).wrong(message))
+        else:
+            yield Row(line, dict(zip(table.header, cells, strict=True)))
+
+
+def read_csv(path: Path) -> Table:
+    """The table of a CSV file.
+
+    Raises:
+        DataError: empty, nothing below the header, no text, two columns of one name, or a quote that is never closed.
+    """
+    text, encoding = _text(path)
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, Sequence[Any]]] = []
+    line = 1
+    try:
+        for cells in reader:
+            rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"is no CSV from here on: {error}", path, line) from error
+    name = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
+    return _table(path, rows, f"read as {encoding}, columns parted by {name}")
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """The text of a file and its encoding."""
+    data = path.read_bytes()
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if data.startswith(mark):
+            encodings = [encoding]
+            break
+    else:
+        encodings = ["utf-8-sig", "gb18030"]
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        return text, {"utf-8-sig": "UTF-8", "gb18030": "GB18030 (GBK)", "utf-16": "UTF-16"}[encoding]
+    raise DataError("is no text in UTF-8, UTF-16 or GB18030 (GBK); save it as CSV UTF-8", path)
+
+
+def read_xlsx(path: Path) -> Table:
+    """The table of a workbook's first sheet, formulas by the values that were saved with them.
+
+    Raises:
+        DataError: no workbook, a damaged one, or a sheet that is no table.
+    """
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        with warnings.catch_warnings(), path.open("rb") as stream:
+            warnings.simplefilter("ignore")  # of styles and extensions, which are not read
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            sheet, *others = book.worksheets
+            rows = [(at, row) for at, row in enumerate(sheet.iter_rows(values_only=True), start=1)]
+            book.close()
+    except (*_DAMAGE, InvalidFileException) as error:
+        raise DataError(f"is no readable .xlsx workbook, or a truncated one ({error}); save it again", path) from error
+    note = f"read the sheet '{sheet.title}'"
+    if others:
+        note += ", not " + ", ".join(f"'{other.title}'" for other in others)
+    return _table(path, _trimmed(rows), note)
+
+
+def _trimmed(rows: Iterable[tuple[int, Sequence[Any]]]) -> list[tuple[int, Sequence[Any]]]:
+    """Rows as wide as the header: sheets often have empty columns behind it."""
+    found: list[tuple[int, Sequence[Any]]] = []
+    width = 0
+    for line, row in rows:
+        cells = [value.isoformat() if isinstance(value, date) else value for value in row]
+        width = width or max((at for at, value in enumerate(cells, start=1) if plain(value)), default=0)
+        spare = any(plain(value) for value in cells[width:])
+        found.append((line, cells if spare else [*cells, *[None] * (width - len(cells))][:width]))
+    return found
+
+
+def _table(path: Path, rows: Sequence[tuple[int, Sequence[Any]]], note: str) -> Table:
+    filled = [(line, cells) for line, cells in rows if any(plain(cell) for cell in cells)]
+    if not filled:
+        raise DataError("is empty; a table has a header and a row for each call or segment", path)
+    header = tuple(plain(cell) or f"column {at}" for at, cell in enumerate(filled[0][1], start=1))
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"has two columns '{twice}'; rename one", path, filled[0][0])
+    if len(filled) == 1:
+        raise DataError(f"has a header ({', '.join(header)}) and no rows below it", path)
+    return Table(path, header, tuple(filled[1:]), note)

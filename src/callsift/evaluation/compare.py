@@ -1,0 +1,206 @@
+"""Several trainings compared on the same items: means over seeds, intervals, paired tests. NumPy alone.
+
+A row of a study has the answers of several seeds to the same items. Items that belong together (one speaker's calls,
+one call's segments) are no independent evidence, and neither is a second look at one training: intervals draw whole
+groups and seeds anew. Tests exchange the answers of two rows, unit by unit, for all seeds at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.evaluation.metrics import Interval, Metric, accuracy
+
+Array = NDArray[Any]
+
+TEST_DRAWS: Final = 10_000
+"""Most exchanges that a test looks at: all there are, where there are no more."""
+INTERVAL_DRAWS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A paired test: the mean difference, its p-value, how many units were exchanged, and whether in all ways."""
+
+    difference: float
+    p: float
+    units: int
+    exact: bool
+
+
+def auroc(positive: Array, scores: Array) -> float:
+    """Chance that a positive item has the higher score than a negative one, ties half, in [0, 1]; NaN without both.
+
+    The area under the ROC curve is the Mann–Whitney statistic (Hanley & McNeil 1982).
+
+    >>> auroc(np.array([True, False, True]), np.array([0.9, 0.1, 0.1]))
+    0.75
+    """
+    positive = positive.astype(np.bool_)
+    ahead, behind = int(positive.sum()), int((~positive).sum())
+    if not ahead or not behind:
+        return float("nan")
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # from 1; equal scores share the middle rank
+    return float((ranks[positive].sum() - ahead * (ahead + 1) / 2) / (ahead * behind))
+
+
+def mean_over_seeds(metric: Metric, truth: Array, predicted: Sequence[Array]) -> float:
+    """The mean of a metric over every seed's answers."""
+    return float(np.mean([metric(truth, each) for each in predicted]))
+
+
+def clustered(
+    metric: Metric, truth: Array, predicted: Sequence[Array], groups: Sequence[Hashable], *, draws: int = INTERVAL_DRAWS
+) -> Interval:
+    """Mean of a metric over the seeds' answers, with its 95 % interval over groups and seeds drawn anew.
+
+    Args:
+        metric: of truth and answers; a draw for which it is NaN is left out.
+        truth: (items,).
+        predicted: per seed (items,).
+        groups: of every item what it belongs to.
+        draws: resamplings.
+    """
+
+    def figure(items: Array, seeds: Array) -> float:
+        return float(np.mean([metric(truth[items], predicted[seed][items]) for seed in seeds]))
+
+    low, high = _drawn(figure, groups, len(predicted), draws)
+    return Interval(mean_over_seeds(metric, truth, predicted), low, high)
+
+
+def clustered_difference(
+    metric: Metric,
+    truth: Array,
+    one: Sequence[Array],
+    other: Sequence[Array],
+    groups: Sequence[Hashable],
+    *,
+    draws: int = INTERVAL_DRAWS,
+) -> Interval:
+    """metric(one) − metric(other), mean over seeds, with its 95 % interval over the same groups and seeds for both."""
+    _check_seeds(one, other)
+
+    def figure(items: Array, seeds: Array) -> float:
+        right = truth[items]
+        return float(np.mean([metric(right, one[s][items]) - metric(right, other[s][items]) for s in seeds]))
+
+    low, high = _drawn(figure, groups, len(one), draws)
+    value = mean_over_seeds(metric, truth, one) - mean_over_seeds(metric, truth, other)
+    return Interval(value, low, high)
+
+
+def _drawn(
+    figure: Callable[[Array, Array], float], groups: Sequence[Hashable], seeds: int, draws: int
+) -> tuple[float, float]:
+    """The middle 95 % of a figure over groups and seeds drawn with replacement."""
+    random = np.random.default_rng(0)
+    members = _members(groups)
+    found = []
+    for _ in range(draws):
+        items = np.concatenate([members[at] for at in random.integers(0, len(members), len(members))])
+        found.append(figure(items, random.integers(0, seeds, seeds)))
+    kept = np.array(found)[~np.isnan(found)]
+    if not len(kept):
+        return float("nan"), float("nan")
+    low, high = np.percentile(kept, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def exchange_test(
+    metric: Metric,
+    truth: Array,
+    one: Sequence[Array],
+    other: Sequence[Array],
+    units: Sequence[Hashable],
+    *,
+    draws: int = TEST_DRAWS,
+    seed: int = 0,
+) -> Tested:
+    """Paired permutation test, two-sided, of "both rows answer alike" (Good 2005, «Permutation … Tests», ch. 3).
+
+    Each unit (a call, a group) keeps the two rows' answers or has them exchanged, for all seeds at once. p is the
+    share of exchanges whose difference is at least as large as the one seen. All 2^units are looked at where there
+    are no more than `draws`; else as many random ones, the seen one counted among them.
+
+    Args:
+        metric: of truth and answers; a mean over items, such as accuracy, is the sign-flip test of its differences.
+        truth: (items,).
+        one: per seed (items,).
+        other: the same of the row compared with.
+        units: of every item what is exchanged together with it.
+        draws: most exchanges looked at.
+        seed: of the random ones.
+    """
+    _check_seeds(one, other)
+    members = _members(units)
+    exact = 2 ** len(members) <= draws
+    seen = mean_over_seeds(metric, truth, one) - mean_over_seeds(metric, truth, other)
+    swaps = _swaps(len(members), draws, seed, exact=exact)
+    if metric is accuracy:
+        right = np.mean([(a == truth).astype(float) - (b == truth) for a, b in zip(one, other, strict=True)], axis=0)
+        by_unit = np.array([right[items].sum() for items in members]) / len(truth)
+        found = np.concatenate([(1 - 2 * block) @ by_unit for block in _blocks(swaps)])
+    else:
+        home = np.empty(len(truth), dtype=np.int64)
+        for at, items in enumerate(members):
+            home[items] = at
+        found = np.array([_exchanged(metric, truth, one, other, swap[home]) for swap in swaps])
+    as_large = int((np.abs(found) >= abs(seen) - 1e-12).sum())
+    p = as_large / len(found) if exact else (as_large + 1) / (len(found) + 1)
+    return Tested(seen, float(p), len(members), exact)
+
+
+def _exchanged(metric: Metric, truth: Array, one: Sequence[Array], other: Sequence[Array], swap: Array) -> float:
+    """The difference with the answers of some items exchanged; swap (items,) bool."""
+    pairs = zip(one, other, strict=True)
+    return float(np.mean([metric(truth, np.where(swap, b, a)) - metric(truth, np.where(swap, a, b)) for a, b in pairs]))
+
+
+def _swaps(units: int, draws: int, seed: int, *, exact: bool) -> Iterator[Array]:
+    """(units,) bool: which units are exchanged."""
+    if exact:
+        yield from (np.array(each, dtype=np.bool_) for each in itertools.product((False, True), repeat=units))
+        return
+    random = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield random.integers(0, 2, units).astype(np.bool_)
+
+
+def _blocks(rows: Iterator[Array], size: int = 1000) -> Iterator[NDArray[np.int64]]:
+    while block := list(itertools.islice(rows, size)):
+        yield np.array(block, dtype=np.int64)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjusted p-values of several tests (Holm 1979), in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(ps)
+    most = 0.0
+    for place, at in enumerate(sorted(range(len(ps)), key=lambda at: ps[at])):
+        most = max(most, min(1.0, (len(ps) - place) * ps[at]))
+        adjusted[at] = most
+    return adjusted
+
+
+def _members(groups: Sequence[Hashable]) -> list[NDArray[np.int64]]:
+    """The items of every group, groups in the order of their names."""
+    found: dict[str, list[int]] = {}
+    for at, group in enumerate(groups):
+        found.setdefault(str(group), []).append(at)
+    return [np.array(found[name]) for name in sorted(found)]
+
+
+def _check_seeds(one: Sequence[Array], other: Sequence[Array]) -> None:
+    if len(one) != len(other) or not one:
+        raise ValueError(f"{len(one)} and {len(other)} seeds can't be paired: every seed must answer for both")

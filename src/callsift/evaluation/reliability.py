@@ -1,0 +1,204 @@
+"""How far probabilities can be believed: calibration error, Brier score and likelihood, with intervals.
+
+Expected calibration error: answers are put into bins by how sure they are; Σ_bins share of the answers in it ·
+|mean confidence − share right|. In `ece_mass` each bin holds as many answers as the next (Nguyen & O'Connor 2015), in
+`ece_width` each is as wide as the next (Guo et al. 2017, eq. 3). Of few calls it is never zero, even for a perfect
+model, so `ece_mass_chance` says what such a model would show by chance: the mean over answers drawn true with just the
+stated probability (the consistency resampling of Bröcker & Smith 2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.decision import Calibration, Verdict, decide
+from callsift.evaluation.calibration import fit_calibration
+from callsift.evaluation.metrics import Interval
+from callsift.labels import LabelScheme
+from callsift.types import Label
+
+Array = NDArray[np.float64]
+
+BINS = 10
+PROPENSITY = "propensity"
+_CHANCE_DRAWS = 200
+_SMALLEST = 1e-12
+
+
+def mass_bins(sure: Array, bins: int = BINS) -> NDArray[np.int64]:
+    """(items,): the bin of each answer, by its rank, so that every bin holds about as many; equal ones share a bin."""
+    ranks = np.searchsorted(np.sort(sure), sure)
+    return np.asarray(ranks * bins // max(len(sure), 1), dtype=np.int64)
+
+
+def width_bins(sure: Array, bins: int = BINS) -> NDArray[np.int64]:
+    """(items,): the bin of each answer, of `bins` equally wide ones from 0 to 1."""
+    return np.asarray(np.minimum(sure * bins, bins - 1), dtype=np.int64)
+
+
+def calibration_error(sure: Array, right: Array, members: NDArray[np.int64]) -> float:
+    """Σ_bins |Σ sure − Σ right| / items, in [0, 1]; `sure` in [0, 1], `right` 0 or 1, `members` their bins.
+
+    >>> float(round(calibration_error(np.array([0.9, 0.9]), np.array([1.0, 0.0]), np.array([0, 0])), 6))
+    0.4
+    """
+    return float(np.abs(np.bincount(members, weights=sure - right)).sum()) / len(sure)
+
+
+def brier(probabilities: Array, truth: NDArray[np.int64]) -> Array:
+    """(items,): Σ_k (p_k − [k is true])², in [0, 2] (Brier 1950); probabilities (items, K)."""
+    wanted = np.eye(probabilities.shape[1])[truth]
+    return np.asarray(((probabilities - wanted) ** 2).sum(axis=1))
+
+
+def figures_of_answers(
+    probabilities: Array,
+    truth: NDArray[np.int64],
+    *,
+    groups: Sequence[str] | None = None,
+    event: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """`calls`, and `ece_mass`, `ece_width`, `brier`, `nll` with 95 % intervals, `ece_mass_chance`.
+
+    `probabilities` (items, K), `truth` (items,). `event`: judge the probability of this class whatever it is, rather
+    than that of the likeliest class; Brier's score is then (p − [true])², half of the sum over two classes.
+    `groups`: what is drawn as a whole. Bins stay those of all items in every draw.
+    """
+    items = np.arange(len(truth))
+    if event is None:
+        sure = probabilities.max(axis=1)
+        right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    else:
+        sure, right = probabilities[:, event], (truth == event).astype(np.float64)
+    scores = brier(probabilities, truth) if event is None else (sure - right) ** 2
+    nll = -np.log(np.maximum(probabilities[items, truth], _SMALLEST))
+    weights = _draws(groups, len(truth), draws, seed)  # (draws, items), how often each is drawn
+    chance = np.random.default_rng(seed).random((_CHANCE_DRAWS, len(truth))) < sure
+    mass = mass_bins(sure)
+    by_chance = [calibration_error(sure, drawn.astype(np.float64), mass) for drawn in chance]
+    found: dict[str, Any] = {"calls": len(truth)}
+    for name, members in (("ece_mass", mass), ("ece_width", width_bins(sure))):
+        gaps = np.zeros((len(truth), int(members.max()) + 1))
+        gaps[items, members] = sure - right
+        drawn_errors = np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
+        found[name] = _interval(calibration_error(sure, right, members), drawn_errors)
+    found["ece_mass_chance"] = float(np.mean(by_chance))
+    for name, each in (("brier", scores), ("nll", nll)):
+        found[name] = _interval(float(each.mean()), (weights @ each) / weights.sum(axis=1))
+    return found
+
+
+def _draws(groups: Sequence[str] | None, items: int, draws: int, seed: int) -> Array:
+    names, owners = np.unique(np.array(groups), return_inverse=True) if groups is not None else (None, np.arange(items))
+    count = items if names is None else len(names)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=draws)
+    return drawn[:, owners].astype(np.float64)
+
+
+def _interval(value: float, drawn: Array) -> dict[str, float]:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return asdict(Interval(value, float(low), float(high)))
+
+
+def buyer_of(scheme: LabelScheme, label: Label) -> bool | None:
+    """Whether a label means a positive grade; None where it leaves that open, or the scheme has none."""
+    if not scheme.positive:
+        return None
+    grades = scheme.grade_set(label)
+    positive = grades & set(scheme.positive)
+    return True if positive == grades else None if positive else False
+
+
+def reliability_of(
+    scheme: LabelScheme,
+    labels: Sequence[Label],
+    verdicts: Sequence[Verdict],
+    *,
+    groups: Sequence[str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """`figures_of_answers` of every task's coherent probabilities, and of the propensity (key `propensity`).
+
+    A call counts for the tasks that its label settles; a task that no label settles is left out, and a number has none.
+    """
+    owners = list(groups) if groups is not None else list(map(str, range(len(labels))))
+    found: dict[str, dict[str, Any]] = {}
+    for task, classes in scheme.tasks.items():
+        names = list(classes)
+        known = [scheme.class_of(task, label) for label in labels]
+        at = [row for row, name in enumerate(known) if name is not None]
+        if at:
+            answers = np.array([[verdicts[row].probabilities[task][name] for name in names] for row in at])
+            truth = np.array([names.index(str(known[row])) for row in at])
+            found[task] = figures_of_answers(answers, truth, groups=[owners[row] for row in at])
+    if scheme.positive:
+        buyers = [buyer_of(scheme, label) for label in labels]
+        at = [row for row, buyer in enumerate(buyers) if buyer is not None]
+        if at:
+            likely = np.array([verdicts[row].propensity for row in at], dtype=np.float64)
+            truth = np.array([int(bool(buyers[row])) for row in at])
+            answers = np.stack([1.0 - likely, likely], axis=1)
+            found[PROPENSITY] = figures_of_answers(answers, truth, groups=[owners[row] for row in at], event=1)
+    return found
+
+
+def cross_fitted(
+    kind: str,
+    scheme: LabelScheme,
+    logits: Mapping[str, NDArray[np.floating]],
+    labels: Sequence[Label],
+    groups: Sequence[str],
+    seed: int,
+) -> list[Verdict] | None:
+    """Verdicts of calls whose calibration was fitted on the other half of them: what it does to calls it never saw.
+
+    Whole `groups` go to a half. None where there are fewer than four groups, or none of it applies (a number).
+    """
+    names = sorted(set(groups))
+    if len(names) < 4 or scheme.kind == "number":
+        return None
+    order = np.random.default_rng(seed).permutation(len(names))
+    first = {names[at] for at in order[: len(names) // 2]}
+    side = np.array([group in first for group in groups])
+    found: list[Verdict | None] = [None] * len(labels)
+    for mine in (side, ~side):
+        fitted = fit_calibration(
+            kind,
+            scheme,
+            {task: values[~mine] for task, values in logits.items()},
+            [label for label, here in zip(labels, mine, strict=True) if not here],
+        )
+        said = decide({task: values[mine] for task, values in logits.items()}, scheme, fitted)
+        for row, verdict in zip(np.flatnonzero(mine), said, strict=True):
+            found[int(row)] = verdict
+    return [verdict for verdict in found if verdict is not None]
+
+
+def before_and_after(
+    scheme: LabelScheme,
+    logits: Mapping[str, NDArray[np.floating]],
+    labels: Sequence[Label],
+    calibration: Calibration,
+    groups: Sequence[str],
+) -> dict[str, Any]:
+    """`reliability_of` the same logits uncalibrated (`before`) and calibrated (`after`)."""
+    return {
+        name: reliability_of(scheme, labels, decide(logits, scheme, applied), groups=groups)
+        for name, applied in (("before", Calibration()), ("after", calibration))
+    }
+
+
+def reliability_line(figures: Mapping[str, Mapping[str, Any]], task: str) -> str:
+    """`before_and_after` of a task in one line for people."""
+    parts = []
+    for name, key in (("ECE", "ece_mass"), ("Brier", "brier"), ("NLL", "nll")):
+        before, after = figures["before"][task][key], figures["after"][task][key]
+        parts.append(f"{name} {before['value']:.3f} → {after['value']:.3f} [{after['low']:.3f}, {after['high']:.3f}]")
+    chance = figures["after"][task]["ece_mass_chance"]
+    return f"{task} ({figures['after'][task]['calls']}): {', '.join(parts)}; ECE of a perfect model {chance:.3f}"

@@ -1,0 +1,203 @@
+"""The estimates of `callsift.evaluation.shift`, and in words what speaks against them.
+
+Label shift says that the pool's scores are a mixture of the scores that validation calls of each grade have. The test
+looks for the mixture nearest to the pool by energy distance (Székely & Rizzo 2013) and asks how often pools that really
+are such a mixture are as far from theirs, by a bootstrap under that hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from callsift.evaluation.shift import Array, Estimate, Grades, Scored, confusion, estimate_both, nearest_mixture
+
+SCHEMA_VERSION = 1
+Method = Literal["em", "bbse"]
+
+_MOST_COMPARED = 1000
+"""Calls of either side in the test; pairs grow with the square."""
+_AGAINST = 0.01
+"""The model was chosen and calibrated on the validation calls, which makes them a little unlike any others: at 0.05 a
+large pool would speak against the assumption by that alone."""
+_FEW = 5
+_WIDE = 0.4
+_ILL_CONDITIONED = 30.0
+_WEIGHTED = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The estimated class balance of a pool. Arrays (G,), in the order of `grades`.
+
+    `train`: the training data's balance; `implied`: the one that the model's probabilities imply, which a correction
+    divides by. `mixture_p`: of the test of the assumption, None where it can't be made.
+    """
+
+    grades: tuple[str, ...]
+    method: Method
+    train: Array
+    implied: Array
+    em: Estimate
+    bbse: Estimate
+    mixture_p: float | None
+    calls: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def chosen(self) -> Estimate:
+        """The estimate of the chosen method."""
+        return self.em if self.method == "em" else self.bbse
+
+    def as_json(self) -> dict[str, Any]:
+        """What `callsift shift -o` writes and `callsift score --balance` reads (docs/self-training.md)."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "method": self.method,
+            "balance": self._named(self.chosen.balance),
+            "intervals": self._intervals(self.chosen),
+            "implied_balance": self._named(self.implied),
+            "train_balance": self._named(self.train),
+            "estimates": {
+                name: {"balance": self._named(each.balance), "intervals": self._intervals(each)}
+                for name, each in (("em", self.em), ("bbse", self.bbse))
+            },
+            "mixture_p": self.mixture_p,
+            "calls": dict(self.calls),
+            "warnings": list(self.warnings),
+        }
+
+    def _named(self, shares: Array) -> dict[str, float]:
+        return {grade: round(float(share), 6) for grade, share in zip(self.grades, shares, strict=True)}
+
+    def _intervals(self, estimate: Estimate) -> dict[str, list[float]]:
+        low, high = self._named(estimate.low), self._named(estimate.high)
+        return {grade: [low[grade], high[grade]] for grade in self.grades}
+
+
+def estimate_shift(
+    grades: Sequence[str],
+    validation: Scored,
+    pool: Scored,
+    train: Array,
+    *,
+    method: Method = "em",
+    soft: bool = True,
+    draws: int = 200,
+    seed: int = 0,
+) -> Shift:
+    """The balance of the pool by both methods, intervals over `draws` redrawings, and warnings.
+
+    Raises:
+        DataError: no calls, or numbers that are no distributions.
+    """
+    implied, em, bbse = estimate_both(validation, pool, train, soft=soft, draws=draws, seed=seed)
+    single = all(each.groups is None or len(set(each.groups)) == len(each.groups) for each in (validation, pool))
+    mixture_p = mixture_test(validation, pool, seed=seed) if single else None
+    calls = {"validation": len(validation.probabilities), "pool": len(pool.probabilities)}
+    found = Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls, ())
+    warnings = (*_about_data(found, validation, soft=soft), *_about_estimates(found))
+    return Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls, warnings)
+
+
+def mixture_test(validation: Scored, pool: Scored, *, draws: int = 200, seed: int = 0) -> float:
+    """How probable it is (bootstrap p) that a true mixture of the validation's grades is as far from its best fit."""
+    assert validation.grades is not None
+    random = np.random.default_rng(seed)
+    kept = _some(len(validation.probabilities), random)
+    ours, truth = validation.probabilities[kept], validation.grades[kept]
+    theirs = pool.probabilities[_some(len(pool.probabilities), random)]
+    counts = np.bincount(truth)
+    present = np.flatnonzero(counts)
+    columns = np.stack([(truth == grade) / counts[grade] for grade in present])  # (K, V)
+    among = _distances(ours, ours)
+    across = columns @ _distances(ours, theirs).mean(axis=1)
+    far, mixture = _nearest(columns @ among @ columns.T, across, float(_distances(theirs, theirs).mean()))
+    null = []
+    for _ in range(draws):
+        drawn = np.stack(
+            [random.multinomial(counts[g], column) / counts[g] for g, column in zip(present, columns, strict=True)]
+        )
+        other = random.multinomial(len(theirs), mixture @ columns) / len(theirs)
+        null.append(_nearest(drawn @ among @ drawn.T, drawn @ among @ other, float(other @ among @ other))[0])
+    return float((1 + np.sum(np.array(null) >= far)) / (1 + draws))
+
+
+def _nearest(within: Array, across: Array, beyond: float) -> tuple[float, Array]:
+    """The least energy distance of a mixture of K samples to another sample, and the mixture (K,).
+
+    Mean distances: `within` (K, K) between the samples, `across` (K,) to the other, `beyond` inside the other.
+    """
+    gram = across[:, None] + across[None, :] - within - beyond
+    sizes, axes = np.linalg.eigh((gram + gram.T) / 2)
+    mixture = nearest_mixture(np.sqrt(np.maximum(sizes, 0.0))[:, None] * axes.T)
+    return float(mixture @ gram @ mixture), mixture
+
+
+def _distances(one: Array, other: Array) -> Array:
+    """Euclidean, (M, N)."""
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None, :] - 2.0 * one @ other.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+
+
+def _some(count: int, random: np.random.Generator) -> Grades:
+    return np.sort(random.permutation(count)[:_MOST_COMPARED])
+
+
+def _about_data(found: Shift, validation: Scored, *, soft: bool) -> list[str]:
+    """What is wrong with the validation calls and with how the model tells grades apart."""
+    assert validation.grades is not None
+    counts = np.bincount(validation.grades, minlength=len(found.grades))
+    said = []
+    if few := [f"'{g}' ({n})" for g, n in zip(found.grades, counts, strict=True) if n < _FEW]:
+        said.append(
+            f"fewer than {_FEW} validation calls of grade {', '.join(few)}: what the model says of such calls is "
+            "hardly known, nor is their share. Grade more of them."
+        )
+    condition = float(np.linalg.cond(confusion(validation, soft=soft)))
+    if not condition < _ILL_CONDITIONED:
+        said.append(
+            f"the model hardly tells some grades apart (condition number of the confusion matrix {condition:.3g}, more "
+            f"than {_ILL_CONDITIONED:g}): their shares may be exchanged for each other."
+        )
+    ratio = found.implied / np.maximum(found.train, 1e-9)
+    if (at := int(np.abs(np.log(ratio)).argmax())) >= 0 and not 1 / _WEIGHTED < ratio[at] < _WEIGHTED:
+        said.append(
+            f"the model's probabilities imply {found.implied[at]:.0%} of grade '{found.grades[at]}' where its training "
+            f"data held {found.train[at]:.0%}, as class weights, balanced sampling or pseudo-labels make them: "
+            "corrections divide by the implied balance."
+        )
+    return said
+
+
+def _about_estimates(found: Shift) -> list[str]:
+    """What speaks against the assumption, or against using the estimate."""
+    said = []
+    if found.mixture_p is not None and found.mixture_p <= _AGAINST:
+        said.append(
+            f"the pool's scores are no mixture of the validation calls' (p = {found.mixture_p:.3f}): these calls "
+            "differ in more than their class balance, and a correction for it may do harm. Grade some of them."
+        )
+    apart = [
+        grade
+        for at, grade in enumerate(found.grades)
+        if found.em.low[at] > found.bbse.high[at] or found.bbse.low[at] > found.em.high[at]
+    ]
+    if apart:
+        said.append(
+            f"EM and BBSE disagree beyond their intervals about grade {', '.join(map(repr, apart))}: the model's "
+            "probabilities are not calibrated on these calls, or their class balance is not all that differs."
+        )
+    chosen = found.chosen
+    if wide := [g for g, width in zip(found.grades, chosen.high - chosen.low, strict=True) if width > _WIDE]:
+        said.append(
+            f"the share of grade {', '.join(map(repr, wide))} is known within {_WIDE:g} at best: more validation "
+            "calls, or a better model, are needed."
+        )
+    inside = (chosen.low <= found.train) & (found.train <= chosen.high)
+    if inside.all():
+        said.append("the training balance lies within all intervals: no shift is shown, and none needs correction.")
+    return said

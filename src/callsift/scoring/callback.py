@@ -1,0 +1,151 @@
+"""What a place does with scores: the class balance that it has, and which calls it phones back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from callsift.bundle import load_bundle
+from callsift.canonical import sha256_of_json
+from callsift.errors import UsageError
+from callsift.files import read_json
+from callsift.labels import LabelScheme
+from callsift.scoring.batch import ScorerIdentity, ScorerSpec
+from callsift.scoring.scorer import Scorer
+from callsift.types import Call, CallScore
+
+BY = ("propensity", "rank_score")
+
+
+def read_balance(given: str, scheme: LabelScheme) -> dict[str, float]:
+    """Share of every grade where the model is used: `A=0.1,B=0.2,…`, or a JSON file `{"balance": {grade: share}}`.
+
+    Raises:
+        UsageError: not readable, grades missing or unknown, shares negative or of another sum than 1.
+    """
+    if scheme.kind == "number":
+        raise UsageError(f"--balance {given}: label scheme '{scheme.id}' is a number and has no grades to balance")
+    shares = _shares_of_file(Path(given)) if given.endswith(".json") else _shares_of_text(given)
+    unknown, missing = sorted(set(shares) - set(scheme.grades)), [g for g in scheme.grades if g not in shares]
+    if unknown or missing:
+        what = f"'{unknown[0]}' is no grade" if unknown else f"'{missing[0]}' is missing"
+        raise UsageError(f"--balance {given}: {what}; the model's grades are {', '.join(scheme.grades)}")
+    wrong = [grade for grade, share in shares.items() if not (math.isfinite(share) and share >= 0)]
+    if wrong:
+        raise UsageError(f"--balance {given}: the share of '{wrong[0]}' is {shares[wrong[0]]:g}; it must be 0 to 1")
+    if abs(total := sum(shares.values()) - 1.0) > 1e-3:
+        raise UsageError(f"--balance {given}: the shares sum to {total + 1.0:g}; they must sum to 1")
+    return {grade: shares[grade] / (total + 1.0) for grade in scheme.grades}
+
+
+def _shares_of_file(path: Path) -> dict[str, float]:
+    found = read_json(path)
+    balance = found.get("balance") if isinstance(found, dict) else None
+    if not isinstance(balance, dict) or not all(_is_number(share) for share in balance.values()):
+        raise UsageError(f'--balance {path}: a file must be like {{"balance": {{"A": 0.1, …}}}}, as shift writes it')
+    return {str(grade): float(share) for grade, share in balance.items()}
+
+
+def _shares_of_text(text: str) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        grade, equals, share = part.rpartition("=")
+        try:
+            number = float(share)
+        except ValueError:
+            equals = ""
+        if not equals or grade.strip() in shares:
+            raise UsageError(f"--balance {text}: '{part}' is not like A=0.1 (each grade once), nor is it a .json file")
+        shares[grade.strip()] = number
+    return shares
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class BalancedSpec(ScorerSpec):
+    """A scorer for a place with another class balance than the training had.
+
+    `balance`: share of every grade; it goes into the hash of the settings, so that no file mixes two balances.
+    """
+
+    balance: Mapping[str, float] = field(default_factory=dict)
+
+    def make(self) -> Scorer:
+        """The scorer, corrected."""
+        if load_bundle(self.bundle).calibration.train_balance is None:
+            raise UsageError(f"--balance: the model in {self.bundle} does not know the class balance of its training")
+        said = {**self.said, "balance": sha256_of_json(dict(self.balance))}
+        scorer = ScorerSpec.make(replace(self, said=said).plain)
+        scorer.calibration = replace(scorer.calibration, target_balance=dict(self.balance))
+        return scorer
+
+    def make_worker(self) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:
+        """As of a `ScorerSpec`."""
+        scorer = self.make()
+        return ScorerIdentity(scorer.info, scorer.settings_sha256), scorer.score
+
+    @property
+    def plain(self) -> ScorerSpec:
+        """The same without the balance."""
+        return ScorerSpec(self.bundle, self.asr, self.threads, self.diarizer, self.redact, self.said)
+
+
+@dataclass(frozen=True, slots=True)
+class CallBack:
+    """Which calls to phone back: those whose score `by` is at least `threshold`, or the `top` best."""
+
+    by: str = "propensity"
+    threshold: float | None = None
+    top: int | None = None
+
+    def mark(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The rows with `call_back`: true or false, null of a call that could not be scored.
+
+        Raises:
+            UsageError: the model gives no such score.
+        """
+        scored = [row for row in rows if row["error"] is None]
+        if scored and all(row[self.by] is None for row in scored):
+            raise UsageError(f"this model gives no {self.by} to choose calls by")
+        if self.top is None:
+            chosen = {row["call_id"] for row in scored if row[self.by] >= self.threshold}
+        else:
+            best = sorted(scored, key=lambda row: (-row[self.by], row["call_id"]))[: self.top]
+            chosen = {row["call_id"] for row in best}
+        return [{**row, "call_back": None if row["error"] else row["call_id"] in chosen} for row in rows]
+
+
+def read_threshold(given: str) -> CallBack:
+    """A number, which the propensity must reach, or what `callsift thresholds -o FILE` wrote.
+
+    Raises:
+        UsageError: neither.
+    """
+    try:
+        threshold: Any = float(given)
+        by: Any = "propensity"
+    except ValueError:
+        found = read_json(Path(given))
+        threshold, by = (found.get(key) if isinstance(found, dict) else None for key in ("threshold", "by"))
+    if not _is_number(threshold) or not math.isfinite(threshold) or by not in BY:
+        raise UsageError(f"--threshold {given}: neither a number such as 0.6 nor a file of callsift thresholds -o")
+    return CallBack(by, float(threshold))
+
+
+def call_back_by(threshold: str | None, top: int | None, scheme: LabelScheme) -> CallBack | None:
+    """What was asked for: at most one of the two; `top` goes by the rank score, else by the propensity.
+
+    Raises:
+        UsageError: both, or the threshold can't be read.
+    """
+    if threshold is not None and top is not None:
+        raise UsageError("--threshold and --top both say which calls to phone back; give one of them")
+    if top is not None:
+        return CallBack("rank_score" if scheme.worth or scheme.kind == "number" else "propensity", top=top)
+    return None if threshold is None else read_threshold(threshold)

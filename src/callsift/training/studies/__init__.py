@@ -1,0 +1,1 @@
+"""Studies: many trainings of one design, compared. `plan`, `trial`, `study` make them, `report` sums up."""

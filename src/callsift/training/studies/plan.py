@@ -1,0 +1,169 @@
+"""What a study trains: rows (settings, and what they learn from) × folds × seeds, and how each fold is divided.
+
+A fold is the test part; of the rest, whole groups are held out for validation. Both depend on the data, the fold and
+the seed alone, never on the row, so that two rows can be compared call by call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from callsift.config import TrainConfig
+from callsift.data.splits import folds, hold_out, label_key, labels_of
+from callsift.errors import UsageError
+from callsift.types import Call, Target
+
+OWN_SPLITS = 0
+"""As number of folds: the manifest's own splits are the only fold."""
+DATA = "data"
+"""Name of a study's only data set."""
+FOLDS_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Folds × seeds. `folds` 0: the manifest's own splits. `test_folds`: those that are asked about, from 1; all."""
+
+    folds: int = 5
+    test_folds: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+    def __post_init__(self) -> None:
+        if self.folds == 1 or self.folds < OWN_SPLITS:
+            raise UsageError(f"--folds {self.folds}: at least 2, or 0 for the manifest's own splits")
+        if wrong := [fold for fold in self.test_folds if not 1 <= fold <= max(self.folds, 1)]:
+            raise UsageError(f"--test-folds names fold {wrong[0]}, and the folds are 1 to {max(self.folds, 1)}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise UsageError(f"--seeds must be different numbers, at least one, not {list(self.seeds)}")
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The folds that are tested, each once."""
+        return tuple(sorted(set(self.test_folds))) or tuple(range(1, max(self.folds, 1) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the study's table: settings, the calls that they learn from, and what else is asked about.
+
+    `train_calls`: learn from so many alone. `whole`: learn from all of `data` and test on none of it. `asks`: other
+    data sets whose calls the trained model answers too. `x`: where the row lies on a chart's axis.
+    """
+
+    name: str
+    config: TrainConfig
+    settings: tuple[str, ...] = ()
+    data: str = DATA
+    train_calls: int | None = None
+    whole: bool = False
+    asks: tuple[str, ...] = ()
+    x: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training."""
+
+    row: Row
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`full, fold 1, seed 2`."""
+        return f"{self.row.name}, {f'fold {self.fold}' if self.fold else 'all calls'}, seed {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """Below the study's `trials/`."""
+        return f"{self.row.name}/{f'fold-{self.fold}' if self.fold else 'all'}-seed-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A whole study. `reference`: the row that the others are compared with."""
+
+    kind: str
+    folder: Path
+    design: Design
+    rows: tuple[Row, ...]
+    sets: Mapping[str, tuple[Call, ...]]
+    reference: str
+    asr: str | None = None
+    diarizer: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every training, row by row: neighbours share what was prepared."""
+        return tuple(
+            Job(row, fold, seed)
+            for row in self.rows
+            for fold in ((0,) if row.whole else self.design.asked)
+            for seed in self.design.seeds
+        )
+
+    def folder_of(self, job: Job) -> Path:
+        """Where a training and its answers are kept."""
+        return self.folder / "trials" / job.folder
+
+
+def labelled(calls: Sequence[Call], target: Target) -> tuple[Call, ...]:
+    """The calls that have a label to learn from."""
+    return tuple(call for call in calls if any(label is not None for label in labels_of(call, target)))
+
+
+def divided(calls: Sequence[Call], design: Design, fold: int, seed: int, share: float) -> tuple[Call, ...]:
+    """The calls with their split: `test` is the fold (0: none), `val` holds about `share` of the rest by group.
+
+    Raises:
+        DataError: fewer groups than parts.
+        UsageError: own splits are asked for and there is no test split.
+    """
+    if design.folds == OWN_SPLITS and fold:
+        return _own_splits(calls, seed, share)
+    test = set(folds(calls, design.folds, FOLDS_SEED)[fold - 1]) if fold else set()
+    return _held_out(calls, test, fold, seed, share)
+
+
+def _own_splits(calls: Sequence[Call], seed: int, share: float) -> tuple[Call, ...]:
+    named = {call.split or "train" for call in calls}
+    if "test" not in named:
+        raise UsageError("--folds 0 takes the manifest's own splits, and no call there is of split 'test'")
+    if "val" in named:
+        return tuple(replace(call, split=call.split or "train") for call in calls)
+    return _held_out(calls, {at for at, call in enumerate(calls) if call.split == "test"}, 1, seed, share)
+
+
+def _held_out(calls: Sequence[Call], test: set[int], fold: int, seed: int, share: float) -> tuple[Call, ...]:
+    rest = [at for at in range(len(calls)) if at not in test]
+    _, inner = hold_out([calls[at] for at in rest], share, 1000 * fold + seed)
+    validation = {rest[at] for at in inner}
+    names = ("test" if at in test else "val" if at in validation else "train" for at in range(len(calls)))
+    return tuple(replace(call, split=name) for call, name in zip(calls, names, strict=True))
+
+
+def trimmed(calls: Sequence[Call], count: int, fold: int, seed: int) -> tuple[Call, ...]:
+    """The calls with `count` of split `train` left, each label in its share; a larger count holds a smaller one's.
+
+    The calls of every label are put in a random order of their own and then dealt out so that each label is always as
+    near to its share as whole calls allow.
+
+    Raises:
+        UsageError: fewer calls to train on.
+    """
+    at_hand = [at for at, call in enumerate(calls) if call.split == "train"]
+    if count > len(at_hand):
+        raise UsageError(f"{count} calls are asked for, and fold {fold} has {len(at_hand)} to train on")
+    order = [int(at) for at in np.random.default_rng((fold, seed)).permutation(at_hand)]
+    by_label: dict[str, list[int]] = {}
+    for at in order:
+        label = calls[at].label
+        by_label.setdefault("number" if isinstance(label, float) else label_key(label), []).append(at)
+    places = {at: (number + 0.5) / len(each) for each in by_label.values() for number, at in enumerate(each)}
+    kept = set(sorted(order, key=lambda at: places[at])[:count])  # of equal places, the earlier in the random order
+    return tuple(call for at, call in enumerate(calls) if call.split != "train" or at in kept)

@@ -1,0 +1,78 @@
+"""All trainings of a study, in one process or several, each once: a stopped study goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from callsift.errors import CallsiftError
+from callsift.isolation import Lost, Workers
+from callsift.training.material import Material
+from callsift.training.studies.plan import Job, Study
+from callsift.training.studies.trial import make_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A training that was made now, or why it failed."""
+
+    job: Job
+    failed: str | None
+
+
+Progress = Callable[[Iterable[Outcome], int, str], Iterable[Outcome]]
+
+
+def run_study(study: Study, *, jobs: int = 1, progress: Progress = lambda found, total, what: found) -> dict[str, str]:
+    """Make every training of the study. Returns: of those that failed, by name, why; the others go on all the same.
+
+    Args:
+        study: what to train.
+        jobs: processes; one works in this process.
+        progress: shows how far it is.
+    """
+    total = len(study.jobs)
+    outcomes = _here(study) if jobs == 1 else _apart(study, jobs)
+    return {
+        found.job.name: found.failed for found in progress(outcomes, total, "trainings") if found.failed is not None
+    }
+
+
+class _Worker:
+    """Makes trainings one after another; calls are prepared once for all rows with the same front end."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._front_end = ""
+        self._material = Material()
+
+    def __call__(self, at: int) -> str | None:
+        """Make training number `at`. Returns: why it failed, None if it did not."""
+        job = self.study.jobs[at]
+        if job.row.config.front_end.sha256 != self._front_end:
+            # What another front end made is not asked for again: rows come one after another.
+            self._front_end, self._material = job.row.config.front_end.sha256, Material()
+        try:
+            make_answer(self.study, job, self._material)
+        except CallsiftError as error:
+            return str(error)
+        except Exception as error:
+            return f"unexpected {type(error).__name__}: {error}"
+        return None
+
+
+def _make(study: Study) -> tuple[None, _Worker]:
+    return None, _Worker(study)
+
+
+def _here(study: Study) -> Iterator[Outcome]:
+    worker = _Worker(study)
+    for at, job in enumerate(study.jobs):
+        yield Outcome(job, worker(at))
+
+
+def _apart(study: Study, jobs: int) -> Iterator[Outcome]:
+    with Workers[None, int, str | None](partial(_make, study), jobs) as workers:
+        for at, found in workers.run(range(len(study.jobs)), lambda _: None):
+            yield Outcome(study.jobs[at], f"{found.code}: {found.message}" if isinstance(found, Lost) else found)

@@ -1,0 +1,227 @@
+"""One training of a study: its manifest, its run, and what it answered, kept for good in `answer.json`.
+
+The folder can be read without the study: `callsift train manifest.jsonl -o ANOTHER --config run/config.yaml` does the
+same again.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from callsift.canonical import sha256_of_json
+from callsift.config import TrainConfig
+from callsift.data.manifest import call_row, write_manifest
+from callsift.data.splits import label_key
+from callsift.decision import Verdict, decide
+from callsift.errors import UsageError
+from callsift.files import read_json, sha256_of_file, write_json
+from callsift.labels import NUMBER_TASK
+from callsift.training.material import Material
+from callsift.training.run import Run, load_run, train
+from callsift.training.studies.plan import Job, Study, divided, labelled, trimmed
+from callsift.types import Call, Label
+
+ANSWER = "answer.json"
+ITEM = ("call_id", "segment_id", "group", "label", "said")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What was answered of one call or segment: the probability of every grade, or the number."""
+
+    call_id: str
+    segment_id: str
+    group: str
+    label: str
+    said: Mapping[str, float] | float
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What the item is called in every training."""
+        return self.call_id, self.segment_id
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished training: answers to its test calls, and to the calls of other sets; and what it took."""
+
+    items: tuple[Item, ...]
+    asked: Mapping[str, tuple[Item, ...]]
+    about: Mapping[str, Any]
+
+
+def configured(job: Job) -> TrainConfig:
+    """The row's configuration with the job's seed."""
+    return job.row.config.model_copy(update={"fit": job.row.config.fit.model_copy(update={"seed": job.seed})})
+
+
+def calls_of(study: Study, job: Job) -> tuple[Call, ...]:
+    """The calls of a job, each with its split."""
+    config = job.row.config
+    calls = divided(
+        labelled(study.sets[job.row.data], config.target), study.design, job.fold, job.seed, config.fit.validation
+    )
+    return calls if job.row.train_calls is None else trimmed(calls, job.row.train_calls, job.fold, job.seed)
+
+
+def asked_of(study: Study, job: Job, own: Sequence[Call]) -> dict[str, tuple[Call, ...]]:
+    """The calls of other sets that a job answers: none whose group, or id, it has learned from or chosen by."""
+    seen = {_owner(call) for call in own if call.split != "test"}
+    every = {_owner(call) for call in own}
+    first = job.fold in (0, study.design.asked[0])
+    return {
+        name: tuple(call for call in study.sets[name] if _owner(call) not in seen and (_owner(call) in every or first))
+        for name in job.row.asks
+    }
+
+
+def make_answer(study: Study, job: Job, material: Material) -> None:
+    """Train as the job says, or go on with it, and keep the answers; nothing where they are kept already.
+
+    Raises:
+        CallsiftError: what `train` raises; the folder was begun with other settings or data.
+    """
+    folder, calls = study.folder_of(job), calls_of(study, job)
+    asked = asked_of(study, job, calls)
+    made_from = _made_from(study, job, calls, asked)
+    if (folder / ANSWER).is_file():
+        if read_json(folder / ANSWER)["made_from"] != made_from:
+            raise UsageError(f"{folder} was made with other settings, data or parts; name another folder, or remove it")
+        return
+    began_s = time.monotonic()
+    write_manifest(folder / "manifest.jsonl", calls)
+    result = train(
+        folder / "manifest.jsonl", folder / "run", configured(job), asr=study.asr, diarizer=study.diarizer,
+        resume=True, material=material,
+    )  # fmt: skip
+    run = load_run(folder / "run")
+    items = list(_predicted(run, {call.call_id: call for call in calls}))
+    others = {name: list(_scored(run, each, study)) for name, each in asked.items()}
+    write_json(
+        folder / ANSWER,
+        {
+            "made_from": made_from,
+            "row": job.row.name,
+            "fold": job.fold,
+            "seed": job.seed,
+            "settings": list(job.row.settings),
+            "manifest_sha256": sha256_of_file(folder / "manifest.jsonl"),
+            "seconds": round(time.monotonic() - began_s, 1),
+            "best_epoch": result["best_epoch"],
+            "epochs": result["epochs"],
+            "parameters": result["parameters"],
+            "calls": {name: sum(call.split == name for call in calls) for name in ("train", "val", "test")},
+            "groups": {
+                name: len({_owner(call) for call in calls if call.split == name}) for name in ("train", "val", "test")
+            },
+            "left_out": result["left_out"],
+            "item": list(ITEM),
+            "items": items,
+            "asked": others,
+        },
+    )
+    shutil.rmtree(folder / "run/checkpoints/last", ignore_errors=True)  # needed only to go on
+
+
+def read_answer(folder: Path) -> Answer | None:
+    """What a training answered; None where it is not done."""
+    if not (folder / ANSWER).is_file():
+        return None
+    found = read_json(folder / ANSWER)
+    asked = {name: tuple(Item(*row) for row in rows) for name, rows in found.pop("asked").items()}
+    return Answer(tuple(Item(*row) for row in found.pop("items")), asked, found)
+
+
+def _made_from(study: Study, job: Job, calls: Sequence[Call], asked: Mapping[str, Sequence[Call]]) -> str:
+    root = Path("/")
+    return sha256_of_json(
+        [
+            configured(job).model_dump(mode="json"),
+            [call_row(call, root) for call in calls],
+            {name: [call_row(call, root) for call in each] for name, each in asked.items()},
+            study.asr,
+            study.diarizer,
+        ]
+    )
+
+
+def _predicted(run: Run, calls: Mapping[str, Call]) -> Iterator[list[Any]]:
+    """The labelled items of the run's test part, as its own decision answers them."""
+    path = run.folder / "predictions/test.csv"
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["label"]]
+    columns = {task: [f"logit_{task}_{name}" for name in classes] for task, classes in run.scheme.tasks.items()}
+    logits = {
+        task: np.array([[float(row[name]) for name in names] for row in rows])
+        for task, names in (columns or {NUMBER_TASK: [NUMBER_TASK]}).items()
+    }
+    for row, verdict in zip(rows, decide(logits, run.scheme, run.calibration), strict=True):
+        call = calls[row["call_id"]]
+        yield [row["call_id"], row["segment_id"], _owner(call), row["label"], _said(run, verdict)]
+
+
+def _said(run: Run, verdict: Verdict) -> dict[str, float] | float:
+    """The probability of every grade, rounded as the predictions are; or the number."""
+    if verdict.value is not None:
+        return round(verdict.value, 6)
+    classes = verdict.probabilities[run.scheme.finest_task]
+    return {members[0]: round(classes[name], 6) for name, members in run.scheme.tasks[run.scheme.finest_task].items()}
+
+
+def _scored(run: Run, calls: Sequence[Call], study: Study) -> Iterator[list[Any]]:
+    """The calls of another set, scored as they would be by the bundle; with their labels, of whatever scheme.
+
+    A model that answers for segments says of a call without labelled segments the mean of what it says of them.
+    """
+    scorer = run.scorer(asr=study.asr, diarizer=study.diarizer)
+    for call in calls:
+        score = scorer.score(call)
+        if score.error is not None:
+            continue
+        said: dict[str, tuple[Label | None, dict[str, float] | float]] = {}
+        finest = run.scheme.tasks.get(run.scheme.finest_task, {})
+        if run.config.target == "call":
+            said[""] = call.label, _of_score(score.value, score.probabilities, finest)
+        else:
+            labels = {segment.segment_id: segment.label for segment in call.segments}
+            said = {
+                each.segment_id: (labels.get(each.segment_id), _of_score(each.value, each.probabilities, finest))
+                for each in score.segments
+            }
+            if call.label is not None and not any(label is not None for label, _ in said.values()):
+                said = {"": (call.label, _mean([answer for _, answer in said.values()]))}
+        for segment_id, (label, answer) in said.items():
+            if label is not None:
+                yield [call.call_id, segment_id, _owner(call), label_key(label), answer]
+
+
+def _of_score(
+    value: float | None, probabilities: Mapping[str, Mapping[str, float]], finest: Mapping[str, Sequence[str]]
+) -> dict[str, float] | float:
+    if value is not None:
+        return round(value, 6)
+    classes = next(found for found in probabilities.values() if set(found) == set(finest))
+    return {members[0]: round(classes[name], 6) for name, members in finest.items()}
+
+
+def _mean(said: Sequence[dict[str, float] | float]) -> dict[str, float] | float:
+    numbers = [each for each in said if isinstance(each, float)]
+    if numbers:
+        return float(np.mean(numbers))
+    grades = [each for each in said if isinstance(each, dict)]
+    return {grade: float(np.mean([each[grade] for each in grades])) for grade in grades[0]}
+
+
+def _owner(call: Call) -> str:
+    """What a call belongs to: its group, else itself."""
+    return call.group or call.call_id

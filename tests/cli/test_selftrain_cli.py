@@ -1,0 +1,79 @@
+"""`callsift self-train` and `callsift shift` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import callsift
+from tests.training.words import SETTINGS, made
+
+from callsift.config import load_train_config
+from callsift.data.manifest import write_manifest
+from callsift.training.run import train
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with graded calls, a pool, a pool that holds a test call, and a run trained on the graded ones."""
+    folder = tmp_path_factory.mktemp("sources")
+    graded = [*made(10, "train", split="train"), *made(10, "val", split="val"), *made(5, "test", split="test")]
+    write_manifest(folder / "data.jsonl", graded)
+    write_manifest(folder / "pool.jsonl", made(12, "pool"))
+    write_manifest(folder / "bad.jsonl", [*made(12, "pool"), *made(5, "test")])
+    train(folder / "data.jsonl", folder / "run", load_train_config(None, SETTINGS), asr="none")
+    return folder
+
+
+def test_self_train(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    command = ["self-train", sources / "data.jsonl", "--pool", sources / "pool.jsonl", "-o", out, "--rounds", "1",
+               "--threshold", "0.3", "--asr", "none", *settings]  # fmt: skip
+    done = callsift(*command)
+    assert done.returncode == 0, done.stderr
+    assert "10 labelled calls to train on, 10 to validate on, 12 in the pool" in done.stderr
+    result = json.loads((out / "result.json").read_text("utf-8"))
+    assert f"Best run: {out / result['run']}" in done.stderr
+    assert f"{result['best_round']} (best)" in done.stdout
+    assert f"test, round {result['best_round']}" in done.stdout
+    refused = callsift(*command)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 2)
+    assert "holds a self-training already; go on with --resume" in refused.stderr
+    again = callsift(*command, "--resume")
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+
+
+def test_a_pool_with_test_calls_is_refused_in_a_sentence(sources: Path, tmp_path: Path) -> None:
+    refused = callsift("self-train", sources / "data.jsonl", "--pool", sources / "bad.jsonl", "-o", tmp_path / "out")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    expected = (
+        "call 'test0' (and 4 more) of the pool overlaps with the test calls: the call_id of call 'test0'; take it out"
+    )
+    assert refused.stderr == f"callsift: {sources / 'bad.jsonl'}: {expected}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_shift(sources: Path, tmp_path: Path) -> None:
+    file = tmp_path / "balance.json"
+    found = callsift("shift", sources / "run", sources / "pool.jsonl", "-o", file, "--draws", "20", "--asr", "none")
+    assert found.returncode == 0, found.stderr
+    assert "class balance of 12 calls, by 10 validation calls" in found.stdout
+    assert "warning: fewer than 5 validation calls of grade 'A' (2)" in found.stderr
+    balance = json.loads(file.read_text("utf-8"))
+    assert (balance["schema_version"], balance["method"], balance["scheme"]) == (1, "em", "marketcalls")
+    assert list(balance["balance"]) == list("ABCDE")
+    assert sum(balance["balance"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert balance["train_balance"] == dict.fromkeys("ABCDE", 0.2)
+    by_data = callsift("shift", sources / "run", sources / "pool.jsonl", "--validation", sources / "data.jsonl",
+                       "--draws", "20", "--asr", "none", "-o", tmp_path / "other.json")  # fmt: skip
+    assert by_data.returncode == 0, by_data.stderr
+    other = json.loads((tmp_path / "other.json").read_text("utf-8"))
+    assert other["balance"] == pytest.approx(balance["balance"], abs=1e-3)  # the same validation calls, scored anew
+
+
+def test_a_bundle_needs_validation_calls(sources: Path) -> None:
+    refused = callsift("shift", "starter", sources / "pool.jsonl")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "is a bundle, which keeps no calls: name graded ones by --validation DATA" in refused.stderr
