@@ -1,6 +1,8 @@
-"""Each effect does what it says, to real lengths and to odd ones. Pitches and levels follow from how signals are made."""
+"""Each effect does what it says, at any length. Pitches and levels follow from how the signals are made."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,14 +92,12 @@ def test_speed_moves_onsets_and_does_not_smear_them(factor: float) -> None:
         first = round(start_s * 8000)
         samples[first : first + 1600] = _voice(0.2, 8000)
     found = stretch(samples[None], factor, 8000)[0]
-    loud = np.abs(found) > 0.02
-    onsets = np.flatnonzero(loud & ~np.concatenate([[False], np.maximum.accumulate(loud)[:-1]]))
-    assert onsets.size
     for start_s in starts_s:
         at = start_s / factor
         before = found[round((at - 0.1) * 8000) : round((at - 0.025) * 8000)]
         after = found[round((at + 0.025) * 8000) : round((at + 0.1) * 8000)]
-        assert np.abs(before).max() < 1e-3 < 0.05 < np.abs(after).max()
+        assert np.abs(before).max() < 1e-3
+        assert np.abs(after).max() > 0.05
 
 
 def test_channels_stay_together() -> None:
@@ -132,7 +132,7 @@ def test_masked_stretches_are_the_share_asked_for_and_short() -> None:
     spans = drawn_stretches(60.0, 0.1, 0.5, _random())
     assert sum(span.duration_s for span in spans) == pytest.approx(6.0, abs=1e-3)
     assert max(span.duration_s for span in spans) <= 0.5 + 1e-9
-    assert all(a.end_s <= b.start_s for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end_s <= b.start_s for a, b in pairwise(spans))
     assert 0 <= spans[0].start_s < spans[-1].end_s <= 60 + 1e-9
     tone = np.ones(60 * 8000, np.float32)
     masked = silenced(tone, 8000, spans)

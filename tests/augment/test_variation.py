@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
@@ -38,8 +39,6 @@ def test_another_process_makes_the_same() -> None:
         "print(hashlib.sha256(y.tobytes()).hexdigest(), speed)"
     )
     said = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout}
-    import hashlib
-
     (mine,), speed = _variation(AugmentConfig(audio=SURE), 2, 7, "通话").audio([_noise()], 8000)
     assert said == {f"{hashlib.sha256(mine.tobytes()).hexdigest()} {speed}\n"}
 
@@ -63,7 +62,7 @@ def test_switching_one_effect_off_leaves_the_others(effect: str) -> None:
 
 
 def test_draws_lie_in_their_ranges_and_are_as_likely_as_set() -> None:
-    found = [_variation(number=number).choices for number in range(1, 2001)]
+    found = [_variation(number=number).choices for number in range(1, 1001)]
     audio = TELEPHONE.audio
     for chance, happened in (
         (audio.noise, [each.noise_snr_db is not None for each in found]),
@@ -71,9 +70,10 @@ def test_draws_lie_in_their_ranges_and_are_as_likely_as_set() -> None:
         (audio.codec, [each.codec is not None for each in found]),
         (audio.packets, [each.packets_share is not None for each in found]),
     ):
-        assert np.mean(happened) == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 2000))
+        assert np.mean(happened) == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 1000))
     speeds = [each.speed for each in found]
-    assert audio.speed_factor[0] <= min(speeds) < 0.91 < 1.09 < max(speeds) <= audio.speed_factor[1]
+    assert audio.speed_factor[0] <= min(speeds) < 0.91
+    assert audio.speed_factor[1] >= max(speeds) > 1.09
     assert {each.codec for each in found} == {None, "ulaw", "alaw", "gsm"}
 
 

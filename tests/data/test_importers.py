@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from callsift.data.importers import Imported, Request, import_calls, recognise
+from callsift.data.manifest import call_row
 from callsift.errors import DataError, UsageError
 from callsift.labels import load_scheme
 from callsift.types import RaterLabel, Turn
@@ -274,7 +276,7 @@ def test_label_studio_votes_regions_and_paths(audio: Path) -> None:
     assert one.labels == (RaterLabel("1", "B"), RaterLabel("2", "B"), RaterLabel("eve@x.org", "C"))
     assert (one.label, one.group, one.audio) == ("B", "77", audio / "a.wav")
     assert one.turns == (Turn("agent", "hello", 1.0, 2.5),)
-    assert (two.label, two.labels, two.audio, three.label) == ("A", (), audio / "b.wav", None)
+    assert (two.label, two.labels, two.audio, three.label) == ("A", (RaterLabel("1", "A"),), audio / "b.wav", None)
     assert [call.label for call in _import(path, votes="none").calls] == [None, "A", None]
 
 
@@ -322,3 +324,32 @@ def test_what_is_no_source_is_said(audio: Path) -> None:
         _import(audio / "m.jsonl", "kaldi")
     with pytest.raises(UsageError, match="is a folder; the format csv is a file"):
         _import(audio, "csv")
+
+
+def _spoilt(value: Any, chance: random.Random) -> Any:
+    """A JSON value with something else in one place."""
+    if isinstance(value, dict | list) and value and chance.random() < 0.8:
+        at = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+        copy = value.copy()
+        copy[at] = _spoilt(copy[at], chance)
+        return copy
+    return chance.choice([None, 1, -1, 1e400, float("nan"), 10**400, "", "\0", "\ud800", [], {}, [1], {"a": 1}, True])
+
+
+@pytest.mark.parametrize("name", ["nemo", "lhotse", "label-studio"])
+def test_whatever_stands_in_json_is_imported_or_refused_in_words(audio: Path, name: str) -> None:
+    cut = {"id": "c", "start": 1, "duration": 3.0, "type": "MonoCut", "recording": _recording("r"),
+           "supervisions": [_said("s", "r", 0.5, text="hi", speaker="agent", custom={"label": "A"})]}  # fmt: skip
+    line = {"audio_filepath": "a.wav", "offset": 0, "duration": 1, "text": "x", "label": "A"}
+    task = _task(1, "a.wav", _by({"id": 1}, _choice("grade", "B"), _region("r", "labels", labels=["Agent"])), text="x")
+    good = {"nemo": line, "lhotse": cut, "label-studio": [task]}[name]
+    path, chance, refused = audio / "x.json", random.Random(0), []
+    for _ in range(250):
+        path.write_text(json.dumps(_spoilt(good, chance)))
+        try:
+            found = _import(path, name, skip_bad=chance.random() < 0.3)
+            json.dumps([call_row(call, audio) for call in found.calls], ensure_ascii=False, allow_nan=False).encode()
+        except DataError as error:
+            refused.append(str(error))
+    assert 50 < len(refused) < 250
+    assert all(message.startswith(str(path)) for message in refused)

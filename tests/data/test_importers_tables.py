@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import openpyxl
 import pytest
 
 from callsift.data.importers import Imported, Request, import_calls
+from callsift.data.importers.fields import _NAMES
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
 from callsift.labels import load_scheme
@@ -89,6 +91,14 @@ def test_free_mapping_patterns_and_turns(tmp_path: Path) -> None:
     write_manifest(tmp_path / "deep/manifest.jsonl", found.calls)
     assert '"../rec/x-1.wav"' in (tmp_path / "deep/manifest.jsonl").read_text("utf-8")
     assert len(read_manifest(tmp_path / "deep/manifest.jsonl").calls) == 1
+
+
+def test_a_recording_saved_anew_under_another_suffix_is_found_by_its_stem(tmp_path: Path) -> None:
+    (tmp_path / "a.b.ogg").write_bytes(b"1")
+    found = _import(_csv(tmp_path, "file,label\na.b.wav,A\n"), audio="{file.stem}.ogg", call_id="file")
+    assert (found.calls[0].call_id, found.calls[0].audio) == ("a.b.wav", tmp_path / "a.b.ogg")
+    with pytest.raises(UsageError, match="there is no column 'name'"):
+        _import(tmp_path / "calls.csv", audio="{name.stem}.ogg")
 
 
 def test_rows_of_graders_become_labels_and_votes(tmp_path: Path) -> None:
@@ -195,3 +205,16 @@ def test_segments_with_recordings_of_their_own_or_times_in_one(tmp_path: Path) -
     assert untimed.notes[1].startswith("1 calls: its rows share one recording and have no times")
     with pytest.raises(DataError, match="has times, and a recording that not all rows"):
         _import(_csv(tmp_path, "id,audio,start_s,end_s\na,x.wav,0,1\na,y.wav,1,2\n"))
+
+
+def test_the_tables_in_the_documentation_are_read_as_it_says(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/data.md").read_text("utf-8")
+    paper, graders, turns = (
+        _import(_csv(tmp_path, table)).calls for table in re.findall(r"```csv\n(.*?)```", page, flags=re.DOTALL)
+    )
+    assert [(call.call_id, len(call.segments)) for call in paper] == [("13800000000/7", 2), ("13900000000/1", 1)]
+    assert [(call.label, len(call.labels), len(call.turns)) for call in graders] == [("A", 3, 2)]
+    assert [turn.start_s for turn in turns[0].turns] == [0.4, 1.5]
+    for field, names in _NAMES.items():
+        assert f"`{field}`" in page
+        assert all(f"`{name}`" in page or name in page for name in names)

@@ -113,6 +113,7 @@ def test_no_shift_is_no_shift() -> None:
     assert found.mixture_p is not None
     assert found.mixture_p > 0.05
     assert any("no shift is shown" in warning for warning in found.warnings)
+    assert not found.advised
 
 
 def test_class_weights_are_read_off_the_validation_calls() -> None:
@@ -124,6 +125,7 @@ def test_class_weights_are_read_off_the_validation_calls() -> None:
     np.testing.assert_allclose(implied_balance(validation, TRAIN), even, atol=0.05)
     found = estimate_shift("ABC", validation, pool, TRAIN, draws=20)
     np.testing.assert_allclose(found.em.balance, TARGET, atol=0.06)
+    assert found.advised
     assert any("class weights" in warning and "'C'" in warning for warning in found.warnings)
 
 

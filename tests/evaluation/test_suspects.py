@@ -77,7 +77,7 @@ def _config() -> TrainConfig:
         [
             "network.streams=[text]", "network.fusion=text", "network.width=16", "network.heads=2",
             "network.feed_forward=16", "network.embedding_width=8", "network.hidden=8",
-            "front_end.tokens.buckets=512", "fit.epochs=15", "fit.batch_calls=8", "fit.learning_rate=0.01",
+            "front_end.tokens.buckets=512", "fit.epochs=12", "fit.batch_calls=8", "fit.learning_rate=0.01",
         ],
     ).model_copy(update={"labels": ABC.model_dump(mode="json")})  # fmt: skip
 

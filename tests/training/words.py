@@ -9,6 +9,7 @@ import numpy as np
 from callsift.types import Call, Turn
 
 SETTINGS = [
+    "labels={id: words, grades: [A, B, C, D, E], tasks: {five: {A: [A], B: [B], C: [C], D: [D], E: [E]}}}",
     "network.streams=[text]",
     "network.fusion=text",
     "network.width=16",

@@ -13,6 +13,7 @@ from callsift.errors import CallsiftError, UsageError
 if TYPE_CHECKING:
     from callsift.pipeline.augmented_set import AugmenterSpec
     from callsift.pipeline.prepared_journal import Journal
+    from callsift.pipeline.prepared_set import PreparedRow
     from callsift.types import Call
 
 DEFAULT_COPIES = 4
@@ -121,11 +122,10 @@ def _write(
     written = {
         number: len(read_manifest(copy_folder(spec.folder, number) / "manifest.jsonl").calls) for number in whole
     }
-    if journals:
-        _write_calls(spec, calls, journals, workers, timeout)
-    for number in sorted(journals):
-        journal = Journal(copy_folder(spec.folder, number), {**made_from, "number": number})  # as it is on the disk
-        rows = [row for call in calls if (row := journal.found(call)) is not None]
+    fresh = _write_calls(spec, calls, journals, workers, timeout)
+    for number, journal in sorted(journals.items()):
+        found = [fresh.get((call.call_id, number)) or journal.found(call) for call in calls]
+        rows = [row for row in found if row is not None]
         if not rows:
             raise CallsiftError(f"none of the {len(calls)} calls could be prepared")
         folder = copy_folder(spec.folder, number)
@@ -145,8 +145,8 @@ def _write_calls(
     journals: dict[int, Journal],
     workers: int,
     timeout: float | None,
-) -> None:
-    """Every copy of every call that no journal has yet; what can't be prepared is said and left out."""
+) -> dict[tuple[str, int], PreparedRow]:
+    """Every copy of every call that no journal has yet, by id and number; what can't be prepared is said."""
     from callsift.cli.show import progress, say
     from callsift.isolation import Workers
     from callsift.pipeline.augmented_set import NotWritten, VariedCall
@@ -157,10 +157,11 @@ def _write_calls(
         for call in calls
     }
     left = [(call, missing[call.call_id]) for call in calls if missing[call.call_id]]
-    if done := len(calls) - len(left):
+    fresh: dict[tuple[str, int], PreparedRow] = {}
+    if journals and (done := len(calls) - len(left)):
         say(f"{done} of {len(calls)} calls were written before this was stopped")
     if not left:
-        return
+        return fresh
     limit_s = time_limit(timeout)
     with Workers(spec.make_worker, workers) as pool:
         for (call, _), found in progress(pool.run(left, lambda item: limit_s(item[0])), len(left), "varying"):
@@ -169,5 +170,7 @@ def _write_calls(
             if isinstance(found, VariedCall):
                 for number, row in found.rows.items():
                     journals[number].add(call, row)
+                    fresh[call.call_id, number] = row
             else:
                 say(f"left out: {call.call_id}: {found.code}: {found.message}")
+    return fresh

@@ -115,10 +115,23 @@ def _print_end(result: Mapping[str, Any], folder: Path) -> None:
     say(f"stopped: {result['stopped']}")
     if result["best_round"] == 0:
         say("the labels alone were best on validation: pseudo-labels did not help")
+    else:
+        say(_against_labels_alone(result))
     if result["test"] is not None:
         head, rows = _figures(result["test"]["combined"])
         _print_table(f"test, round {result['best_round']}", head, rows)
     say(f"Best run: {run}. Next: callsift export {run} -o BUNDLE")
+
+
+def _against_labels_alone(result: Mapping[str, Any]) -> str:
+    """What the best round gained, in words; a better loss with a worse accuracy is no plain success."""
+    alone, best = result["rounds"][0], result["rounds"][result["best_round"]]
+    said = f"against the labels alone: validation {alone['monitor']:.4f} → {best['monitor']:.4f}"
+    before, after = (each["figures"].get("accuracy", {}).get("value") for each in (alone, best))
+    if before is None or after is None:
+        return said
+    worse = "; it grades fewer validation calls rightly than the labels alone" if after < before else ""
+    return f"{said}, accuracy {before:.3f} → {after:.3f}{worse}"
 
 
 def shift(
@@ -221,6 +234,8 @@ def _print_shift(found: Shift) -> None:
     _print_table(title, ["grade", "training", "implied", "EM", "BBSE"], rows)
     for warning in found.warnings:
         say(f"warning: {warning}")
+    advice = "is advisable" if found.advised else "is not advisable"
+    say(f"correcting scores for this balance {advice}")
 
 
 def _interval(figure: Mapping[str, float] | None) -> str:

@@ -208,18 +208,23 @@ def _carry_out(
 ) -> None:
     """Train, and write and show the table."""
     from callsift.cli.show import progress, say
+    from callsift.data.manifest import read_manifest
     from callsift.files import exclusive_lock, sha256_of_file
     from callsift.labels import load_scheme
     from callsift.pipeline import check_prepared
     from callsift.training.studies import report
     from callsift.training.studies.compared import measure_of
+    from callsift.training.studies.plan import check_divisible
     from callsift.training.studies.study import run_study
 
     reference = next(row for row in study.rows if row.name == study.reference)
     measure = measure_of(load_scheme(reference.config.labels), metric, task)
-    for path in data:
+    for name, path in zip(study.sets, data, strict=True):
         for row in study.rows:
             check_prepared(_manifest(path).parent, row.config.front_end.sha256)
+            if row.data == name:
+                read_manifest(_manifest(path)).check_labels(load_scheme(row.config.labels))
+    check_divisible(study)
     for note in study.notes:
         say(note)
     with exclusive_lock(study.folder / ".lock"):
@@ -248,7 +253,8 @@ def _show(study: Study, measure: Measure, lines: list[Line]) -> None:
         table.add_row(*map(Text, cells_of(study, line)))
     Console(width=160).print(table)
     for note in notes_of(study, measure, lines):
-        say(note)
+        if note not in study.notes:  # these were said before
+            say(note)
     say(f"Written: {study.folder}/table.md, table.csv, chart.svg, study.json")
 
 
@@ -265,7 +271,7 @@ def _calls(data: Path, design: Design) -> tuple[Call, ...]:
     calls = read_manifest(_manifest(data)).calls
     kept = calls if design.folds == OWN_SPLITS else tuple(call for call in calls if call.split != "test")
     if len(kept) < len(calls):
-        say(f"{len(calls) - len(kept)} calls of split 'test' stay out of the folds; --folds 0 tests on them")
+        say(f"Calls of split 'test' stay out of the folds: {len(calls) - len(kept)}. --folds 0 tests on them.")
     return kept
 
 

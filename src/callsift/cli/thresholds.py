@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from callsift.evaluation.thresholds import Graded, Threshold
 
 
+_SEGMENTS = "{model} answers for segments; a threshold to phone back needs a model of whole calls"
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
     app.command()(thresholds)
@@ -81,6 +84,8 @@ def _graded(
     from callsift.evaluation.predictions import read_run
 
     run = read_run(model)
+    if run.config.target != "call":
+        raise UsageError(_SEGMENTS.format(model=model))
     found = run.predictions("val")
     said = decide(found.logits, run.scheme, run.calibration)
     answers = [(label, getattr(v, by), call) for label, v, call in zip(found.labels, said, found.call_ids, strict=True)]
@@ -98,7 +103,7 @@ def _of_data(
 
     scorer = _scorer_of(model, asr, diarizer)
     if scorer.target != "call":
-        raise UsageError(f"{model} answers for segments; a threshold to phone back needs a model of whole calls")
+        raise UsageError(_SEGMENTS.format(model=model))
     manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
     manifest.check_labels(scorer.scheme)
     check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)

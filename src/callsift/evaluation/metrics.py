@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Classes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
+Tables = NDArray[np.float64]
 Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
@@ -42,26 +43,44 @@ def accuracy(truth: Classes, predicted: Classes) -> float:
     return float((truth == predicted).mean())
 
 
-def f1_by_class(truth: Classes, predicted: Classes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """F1 = 2·TP / (2·TP + FP + FN) of every class that occurs or is predicted, and how often each occurs."""
+def confusion(truth: Classes, predicted: Classes) -> NDArray[np.int64]:
+    """(K, K): how often each class (row) was taken for each (column); K is the highest class + 1."""
     _check(truth, predicted)
     size = int(max(truth.max(), predicted.max())) + 1
-    table = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)  # truth by prediction
-    real, given = table.sum(axis=1), table.sum(axis=0)
-    occurs = real + given > 0
-    return 2 * table.diagonal()[occurs] / (real + given)[occurs], real[occurs]
+    return np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
 
 
 def macro_f1(truth: Classes, predicted: Classes) -> float:
-    """Mean of the classes' F1, every class counting the same, in [0, 1]."""
-    scores, _ = f1_by_class(truth, predicted)
-    return float(scores.mean())
+    """Mean over the classes of F1 = 2·TP / (2·TP + FP + FN), every class that occurs or is predicted counting alike,
+    in [0, 1].
+    """
+    return float(_macro_f1(confusion(truth, predicted).astype(np.float64)))
 
 
 def weighted_f1(truth: Classes, predicted: Classes) -> float:
     """Mean of the classes' F1 weighted by how often each class occurs, in [0, 1]."""
-    scores, support = f1_by_class(truth, predicted)
-    return float(np.average(scores, weights=support))
+    return float(_weighted_f1(confusion(truth, predicted).astype(np.float64)))
+
+
+def _f1(tables: Tables) -> tuple[Tables, Tables, Tables]:
+    """Tables (..., K, K) → F1 of every class (..., K), how often each is real, and real or given; 0 where neither."""
+    real, given = tables.sum(axis=-1), tables.sum(axis=-2)
+    either = real + given
+    return 2 * np.diagonal(tables, axis1=-2, axis2=-1) / np.maximum(either, 1), real, either
+
+
+def _accuracy(tables: Tables) -> Tables:
+    return np.asarray(np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1)))
+
+
+def _macro_f1(tables: Tables) -> Tables:
+    scores, _, either = _f1(tables)
+    return np.asarray(scores.sum(axis=-1) / (either > 0).sum(axis=-1))
+
+
+def _weighted_f1(tables: Tables) -> Tables:
+    scores, real, _ = _f1(tables)
+    return np.asarray((scores * real).sum(axis=-1) / real.sum(axis=-1))
 
 
 def mean_absolute_error(truth: Numbers, predicted: Numbers) -> float:
@@ -92,6 +111,13 @@ def correlation(truth: Numbers, predicted: Numbers) -> float:
     return float(one @ other) / size if size > 0.0 else 0.0
 
 
+_TABLE_METRICS: dict[Metric, Callable[[Tables], Tables]] = {
+    accuracy: _accuracy,
+    macro_f1: _macro_f1,
+    weighted_f1: _weighted_f1,
+}
+"""What needs no more of the items than how often which class was taken for which: resampled thousands of times fast."""
+
 NUMBER_METRICS: dict[str, Metric] = {"mean_absolute_error": mean_absolute_error, "correlation": correlation}
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
 
@@ -112,16 +138,44 @@ def bootstrap(
     """
     value = metric(truth, predicted)
     random = np.random.default_rng(seed)
-    if groups is None or len(set(groups)) == len(truth):
-        picks: Iterable[NDArray[Any]] = random.integers(0, len(truth), (draws, len(truth)))
-    else:
-        names, owners = np.unique(np.array(groups), return_inverse=True)
-        members = [np.flatnonzero(owners == at) for at in range(len(names))]
-        drawn = random.integers(0, len(names), (draws, len(names)))
-        picks = (np.concatenate([members[at] for at in row]) for row in drawn)
-    found = np.array([metric(truth[pick], predicted[pick]) for pick in picks])
+    owners = None
+    if groups is not None and len(set(groups)) < len(truth):
+        owners = np.unique(np.array(groups), return_inverse=True)[1]
+    found = (
+        _TABLE_METRICS[metric](_drawn_tables(truth, predicted, owners, draws, random))
+        if metric in _TABLE_METRICS
+        else np.array([metric(truth[pick], predicted[pick]) for pick in _picks(len(truth), owners, draws, random)])
+    )
     low, high = np.percentile(found, [2.5, 97.5])
     return Interval(value, float(low), float(high))
+
+
+def _drawn_tables(
+    truth: Classes, predicted: Classes, owners: NDArray[np.intp] | None, draws: int, random: np.random.Generator
+) -> Tables:
+    """(draws, K, K): the confusion of every resampling. Which of equal items is drawn makes no difference."""
+    whole = confusion(truth, predicted)
+    size = len(whole)
+    if owners is None:
+        drawn = random.multinomial(len(truth), whole.ravel() / len(truth), size=draws)
+    else:
+        count = int(owners.max()) + 1
+        cells = (owners * size + truth) * size + predicted
+        tables = np.bincount(cells, minlength=count * size * size).reshape(count, size * size)
+        drawn = random.multinomial(count, np.full(count, 1.0 / count), size=draws) @ tables
+    return drawn.reshape(draws, size, size).astype(np.float64)
+
+
+def _picks(
+    items: int, owners: NDArray[np.intp] | None, draws: int, random: np.random.Generator
+) -> Iterable[NDArray[np.int64]]:
+    """The items of every resampling; with `owners` (items,) whole groups of them."""
+    if owners is None:
+        yield from random.integers(0, items, (draws, items))
+        return
+    members = [np.flatnonzero(owners == at) for at in range(int(owners.max()) + 1)]
+    for row in random.integers(0, len(members), (draws, len(members))):
+        yield np.concatenate([members[at] for at in row])
 
 
 def paired_difference(

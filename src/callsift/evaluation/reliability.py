@@ -79,27 +79,23 @@ def figures_of_answers(
         sure, right = probabilities[:, event], (truth == event).astype(np.float64)
     scores = brier(probabilities, truth) if event is None else (sure - right) ** 2
     nll = -np.log(np.maximum(probabilities[items, truth], _SMALLEST))
-    weights = _draws(groups, len(truth), draws, seed)  # (draws, items), how often each is drawn
+    owners = np.unique(np.array(groups), return_inverse=True)[1] if groups is not None else np.arange(len(truth))
+    sizes = np.bincount(owners).astype(np.float64)
+    weights = np.random.default_rng(seed).multinomial(len(sizes), np.full(len(sizes), 1.0 / len(sizes)), size=draws)
+    drawn_items = weights @ sizes  # (draws,); weights (draws, groups): how often each group is drawn
     chance = np.random.default_rng(seed).random((_CHANCE_DRAWS, len(truth))) < sure
     mass = mass_bins(sure)
     by_chance = [calibration_error(sure, drawn.astype(np.float64), mass) for drawn in chance]
     found: dict[str, Any] = {"calls": len(truth)}
     for name, members in (("ece_mass", mass), ("ece_width", width_bins(sure))):
-        gaps = np.zeros((len(truth), int(members.max()) + 1))
-        gaps[items, members] = sure - right
-        drawn_errors = np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
+        gaps = np.zeros((len(sizes), int(members.max()) + 1))
+        np.add.at(gaps, (owners, members), sure - right)
+        drawn_errors = np.abs(weights @ gaps).sum(axis=1) / drawn_items
         found[name] = _interval(calibration_error(sure, right, members), drawn_errors)
     found["ece_mass_chance"] = float(np.mean(by_chance))
     for name, each in (("brier", scores), ("nll", nll)):
-        found[name] = _interval(float(each.mean()), (weights @ each) / weights.sum(axis=1))
+        found[name] = _interval(float(each.mean()), (weights @ np.bincount(owners, weights=each)) / drawn_items)
     return found
-
-
-def _draws(groups: Sequence[str] | None, items: int, draws: int, seed: int) -> Array:
-    names, owners = np.unique(np.array(groups), return_inverse=True) if groups is not None else (None, np.arange(items))
-    count = items if names is None else len(names)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=draws)
-    return drawn[:, owners].astype(np.float64)
 
 
 def _interval(value: float, drawn: Array) -> dict[str, float]:

@@ -8,10 +8,11 @@ are such a mixture are as far from theirs, by a bootstrap under that hypothesis.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callsift.evaluation.shift import Array, Estimate, Grades, Scored, confusion, estimate_both, nearest_mixture
 
@@ -34,7 +35,8 @@ class Shift:
     """The estimated class balance of a pool. Arrays (G,), in the order of `grades`.
 
     `train`: the training data's balance; `implied`: the one that the model's probabilities imply, which a correction
-    divides by. `mixture_p`: of the test of the assumption, None where it can't be made.
+    divides by. `mixture_p`: of the test of the assumption, None where it can't be made. `against`: what speaks against
+    using the estimate; `notes`: what else to know.
     """
 
     grades: tuple[str, ...]
@@ -45,7 +47,23 @@ class Shift:
     bbse: Estimate
     mixture_p: float | None
     calls: Mapping[str, int]
-    warnings: tuple[str, ...]
+    against: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All that is said of the estimate, what speaks against it first."""
+        return (*self.against, *self.notes)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the training balance lies outside the interval of some grade."""
+        return bool(((self.train < self.chosen.low) | (self.chosen.high < self.train)).any())
+
+    @property
+    def advised(self) -> bool:
+        """Whether a correction is advisable: a shift is shown, and nothing speaks against the estimate."""
+        return self.shown and not self.against
 
     @property
     def chosen(self) -> Estimate:
@@ -65,6 +83,7 @@ class Shift:
                 name: {"balance": self._named(each.balance), "intervals": self._intervals(each)}
                 for name, each in (("em", self.em), ("bbse", self.bbse))
             },
+            "advised": self.advised,
             "mixture_p": self.mixture_p,
             "calls": dict(self.calls),
             "warnings": list(self.warnings),
@@ -98,9 +117,9 @@ def estimate_shift(
     single = all(each.groups is None or len(set(each.groups)) == len(each.groups) for each in (validation, pool))
     mixture_p = mixture_test(validation, pool, seed=seed) if single else None
     calls = {"validation": len(validation.probabilities), "pool": len(pool.probabilities)}
-    found = Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls, ())
-    warnings = (*_about_data(found, validation, soft=soft), *_about_estimates(found))
-    return Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls, warnings)
+    found = Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls)
+    condition = float(np.linalg.cond(confusion(validation, soft=soft)))
+    return replace(found, against=tuple(_against(found, condition)), notes=tuple(_notes(found, validation)))
 
 
 def mixture_test(validation: Scored, pool: Scored, *, draws: int = 200, seed: int = 0) -> float:
@@ -147,8 +166,35 @@ def _some(count: int, random: np.random.Generator) -> Grades:
     return np.sort(random.permutation(count)[:_MOST_COMPARED])
 
 
-def _about_data(found: Shift, validation: Scored, *, soft: bool) -> list[str]:
-    """What is wrong with the validation calls and with how the model tells grades apart."""
+def _against(found: Shift, condition: float) -> list[str]:
+    """What speaks against the assumption, or against using the estimate. `condition`: of the confusion matrix."""
+    said = []
+    if found.mixture_p is not None and found.mixture_p <= _AGAINST:
+        said.append(
+            f"the pool's scores are no mixture of the validation calls' (p = {found.mixture_p:.3f}): these calls "
+            "differ in more than their class balance, and a correction for it may do harm. Grade some of them."
+        )
+    if not condition < _ILL_CONDITIONED:
+        said.append(
+            f"the model hardly tells some grades apart (condition number of the confusion matrix {condition:.3g}, more "
+            f"than {_ILL_CONDITIONED:g}): their shares may be exchanged for each other."
+        )
+    em, bbse, chosen = found.em, found.bbse, found.chosen
+    if apart := _where(found, (em.low > bbse.high) | (bbse.low > em.high)):
+        said.append(
+            f"EM and BBSE disagree beyond their intervals about grade {apart}: the model's probabilities are not "
+            "calibrated on these calls, or their class balance is not all that differs."
+        )
+    if wide := _where(found, chosen.high - chosen.low > _WIDE):
+        said.append(
+            f"the share of grade {wide} is not even known within {_WIDE:g}: more validation calls, more calls in the "
+            "pool, or a better model, are needed."
+        )
+    return said
+
+
+def _notes(found: Shift, validation: Scored) -> list[str]:
+    """What else to know about the estimate."""
     assert validation.grades is not None
     counts = np.bincount(validation.grades, minlength=len(found.grades))
     said = []
@@ -157,47 +203,19 @@ def _about_data(found: Shift, validation: Scored, *, soft: bool) -> list[str]:
             f"fewer than {_FEW} validation calls of grade {', '.join(few)}: what the model says of such calls is "
             "hardly known, nor is their share. Grade more of them."
         )
-    condition = float(np.linalg.cond(confusion(validation, soft=soft)))
-    if not condition < _ILL_CONDITIONED:
-        said.append(
-            f"the model hardly tells some grades apart (condition number of the confusion matrix {condition:.3g}, more "
-            f"than {_ILL_CONDITIONED:g}): their shares may be exchanged for each other."
-        )
     ratio = found.implied / np.maximum(found.train, 1e-9)
-    if (at := int(np.abs(np.log(ratio)).argmax())) >= 0 and not 1 / _WEIGHTED < ratio[at] < _WEIGHTED:
+    at = int(np.abs(np.log(ratio)).argmax())
+    if not 1 / _WEIGHTED < ratio[at] < _WEIGHTED:
         said.append(
             f"the model's probabilities imply {found.implied[at]:.0%} of grade '{found.grades[at]}' where its training "
             f"data held {found.train[at]:.0%}, as class weights, balanced sampling or pseudo-labels make them: "
             "corrections divide by the implied balance."
         )
-    return said
-
-
-def _about_estimates(found: Shift) -> list[str]:
-    """What speaks against the assumption, or against using the estimate."""
-    said = []
-    if found.mixture_p is not None and found.mixture_p <= _AGAINST:
-        said.append(
-            f"the pool's scores are no mixture of the validation calls' (p = {found.mixture_p:.3f}): these calls "
-            "differ in more than their class balance, and a correction for it may do harm. Grade some of them."
-        )
-    apart = [
-        grade
-        for at, grade in enumerate(found.grades)
-        if found.em.low[at] > found.bbse.high[at] or found.bbse.low[at] > found.em.high[at]
-    ]
-    if apart:
-        said.append(
-            f"EM and BBSE disagree beyond their intervals about grade {', '.join(map(repr, apart))}: the model's "
-            "probabilities are not calibrated on these calls, or their class balance is not all that differs."
-        )
-    chosen = found.chosen
-    if wide := [g for g, width in zip(found.grades, chosen.high - chosen.low, strict=True) if width > _WIDE]:
-        said.append(
-            f"the share of grade {', '.join(map(repr, wide))} is known within {_WIDE:g} at best: more validation "
-            "calls, or a better model, are needed."
-        )
-    inside = (chosen.low <= found.train) & (found.train <= chosen.high)
-    if inside.all():
+    if not found.shown:
         said.append("the training balance lies within all intervals: no shift is shown, and none needs correction.")
     return said
+
+
+def _where(found: Shift, marked: NDArray[np.bool_]) -> str:
+    """The marked grades, named; empty where none is."""
+    return ", ".join(repr(grade) for grade, mark in zip(found.grades, marked, strict=True) if mark)

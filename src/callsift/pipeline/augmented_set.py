@@ -23,7 +23,7 @@ from callsift.augment import Variation
 from callsift.config import AugmentConfig
 from callsift.data.manifest import Manifest
 from callsift.data.splits import check_groups
-from callsift.errors import DataError
+from callsift.errors import DataError, UsageError
 from callsift.files import atomic_writer, read_json, write_json
 from callsift.pipeline import Pipeline, make_asr, make_diarizer
 from callsift.pipeline.prepared_set import PreparedRow, Refused, row_or_refusal
@@ -40,9 +40,13 @@ _FLAC_CHANNELS, _FLAC_RATE_HZ = 8, 65535
 
 @dataclass(frozen=True, slots=True)
 class NotWritten:
-    """A file that can't be written, which no other call will cure: a full disk, a folder without permission."""
+    """Why no other call could be written either: a full disk, no permission, a library that is missing."""
 
     message: str
+
+
+class _MissingError(Exception):
+    """A part that a variation needs is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,10 @@ class AugmenterSpec:
         def prepare(_: Call) -> PreparedCall:
             if not prepared:
                 prepared.append(self._prepared(pipeline, call))
-            return self._copy(prepared[0], number)
+            try:
+                return self._copy(prepared[0], number)
+            except UsageError as error:
+                raise error if isinstance(error, DataError) else _MissingError(str(error)) from error
 
         try:
             for number in numbers:
@@ -96,6 +103,8 @@ class AugmenterSpec:
                 f"{error.filename or self.folder} can't be written: {error.strerror or error}. What is written stays: "
                 "make room, and give the same command again to go on."
             )
+        except _MissingError as missing:
+            return NotWritten(str(missing))
         return VariedCall(rows)
 
     def _prepared(self, pipeline: Pipeline, call: Call) -> PreparedCall:

@@ -190,7 +190,11 @@ class Course:
     def random_states(self) -> list[Tensor]:
         """The random state of every process; all of them must ask."""
         state = random_state()
-        return [state] if self.fabric.world_size == 1 else list(self.fabric.all_gather(state))  # type: ignore[arg-type]
+        if self.fabric.world_size == 1:
+            return [state]
+        found = [torch.empty_like(state) for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather(found, state)
+        return found
 
     def save(self, random: Sequence[Tensor]) -> None:
         """Write the state, in rank 0."""

@@ -275,7 +275,7 @@ class _Search:
         best = found.ranked[0] if found.ranked else None
         self.on_trial(Ended(found.rows[number], self.done, self.wanted, best, self._left_s()))
         ended = [trial for trial in self._trials() if trial.state.is_finished() and not _refused(trial)]
-        if len(ended) >= HOPELESS_TRIALS and not any(trial.intermediate_values for trial in ended):
+        if len(ended) >= HOPELESS_TRIALS and not any(map(_promising, ended)):
             raise UsageError(f"the first {len(ended)} trials all failed; the last: {outcome.reason}")
 
     def _left_s(self) -> float | None:
@@ -304,6 +304,11 @@ class _Search:
         if len(values) < IMPORTANT_TRIALS:
             return {}
         return dict(get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.25)))
+
+
+def _promising(trial: Any) -> bool:
+    """Whether the trial had at least an epoch."""
+    return bool(trial.intermediate_values) or trial.state.name == "COMPLETE"
 
 
 def _refused(trial: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from callsift.errors import UsageError
@@ -37,6 +38,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 PAPER = ("phone", "audio_id", "segment_number", "text", "label")
 """The columns of MarketCalls: a row for each segment; a call is one `Audio_id` of one `phone`."""
 
+STEM = ".stem"
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -52,7 +54,14 @@ class Columns:
         source = self.used.get(field)
         if source is None or "{" not in source:
             return None if source is None else cells.get(source)
-        return _HOLE.sub(lambda hole: plain(cells.get(hole[1])), source)
+        return _HOLE.sub(lambda hole: _filled(cells, hole[1]), source)
+
+
+def _filled(cells: Mapping[str, Any], name: str) -> str:
+    """A column in a pattern; `column.stem`: a file name without its last suffix, as of recordings saved anew."""
+    if name in cells or not name.endswith(STEM):
+        return plain(cells.get(name))
+    return str(PurePosixPath(plain(cells.get(name.removesuffix(STEM)))).with_suffix(""))
 
 
 def plain(value: Any) -> str:
@@ -72,20 +81,26 @@ def columns_of(header: Sequence[str], wanted: Mapping[str, str], defaults: Mappi
     for field, source in wanted.items():
         if field not in FIELDS:
             raise UsageError(f"--map {field}={source}: '{field}' is no field of a call; there are {', '.join(FIELDS)}")
-        for name in _HOLE.findall(source) if "{" in source else [source]:
+        for name in _columns_in(source, header):
             if name not in header:
                 raise UsageError(f"--map {field}={source}: there is no column '{name}'; there are {', '.join(header)}")
     used = dict(wanted)
-    spoken_for = {name for source in wanted.values() for name in (_HOLE.findall(source) or [source])}
+    spoken_for = {name for source in wanted.values() for name in _columns_in(source, header)}
     guessed = _by_name(header) if defaults is None else defaults
     for field, source in guessed.items():
-        names = _HOLE.findall(source) or [source]
+        names = _columns_in(source, header)
         if field not in used and set(names) <= set(header) and not (set(names) & spoken_for and len(names) == 1):
             used[field] = source
     if "segment_label" in used and "label" in used and "label" not in wanted:
         del used["label"]
-    named = {name for source in used.values() for name in (_HOLE.findall(source) or [source])}
+    named = {name for source in used.values() for name in _columns_in(source, header)}
     return Columns(used, tuple(name for name in header if name not in named))
+
+
+def _columns_in(source: str, header: Sequence[str]) -> list[str]:
+    """The columns that a pattern names, or the one that it is."""
+    names = _HOLE.findall(source) if "{" in source else [source]
+    return [name if name in header else name.removesuffix(STEM) for name in names]
 
 
 def _by_name(header: Sequence[str]) -> dict[str, str]:

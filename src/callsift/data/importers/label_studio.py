@@ -154,7 +154,7 @@ class _TaskReader:
             group=told.get("group"),
             split=None if split is None else read_split(split, place, f"task {name}: split"),
             label=winner(ratings, self.request.votes) if ratings else None,
-            labels=ratings if len(ratings) > 1 else (),
+            labels=ratings,
             turns=turns,
         )
 

@@ -23,7 +23,7 @@ from callsift.errors import DataError
 DELIMITERS = ",;\t"
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
-    ArithmeticError, SyntaxError,
+    ArithmeticError, SyntaxError, OSError,
 )  # fmt: skip
 """What openpyxl raises on damaged workbooks, which it does not check: any of these, by where the damage is."""
 
@@ -125,15 +125,16 @@ def read_xlsx(path: Path) -> Table:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
-    try:
-        with warnings.catch_warnings(), path.open("rb") as stream:
-            warnings.simplefilter("ignore")  # of styles and extensions, which are not read
+    with path.open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of styles and extensions, which are not read
+        try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
             sheet, *others = book.worksheets
-            rows = [(at, row) for at, row in enumerate(sheet.iter_rows(values_only=True), start=1)]
+            rows = list(enumerate(sheet.iter_rows(values_only=True), start=1))
             book.close()
-    except (*_DAMAGE, InvalidFileException) as error:
-        raise DataError(f"is no readable .xlsx workbook, or a truncated one ({error}); save it again", path) from error
+        except (*_DAMAGE, InvalidFileException) as error:
+            message = f"is no readable .xlsx workbook, or a truncated one ({error}); save it again"
+            raise DataError(message, path) from error
     note = f"read the sheet '{sheet.title}'"
     if others:
         note += ", not " + ", ".join(f"'{other.title}'" for other in others)

@@ -12,7 +12,7 @@ from callsift.errors import UsageError
 from callsift.evaluation.compare import Tested, auroc, clustered, clustered_difference, exchange_test, holm
 from callsift.evaluation.metrics import METRICS, NUMBER_METRICS, Interval, Metric
 from callsift.labels import LabelScheme
-from callsift.training.studies.trial import Answer, Item
+from callsift.training.studies.answers import Answer, Item
 
 ALL_METRICS: Final[dict[str, Metric]] = {**METRICS, **NUMBER_METRICS, "auroc": auroc}
 FEW_GROUPS: Final = 6
@@ -196,9 +196,9 @@ def _items(measure: Measure | Agreement, rows: Sequence[Seeds]) -> tuple[list[Na
         return [], np.array([]), []
     names = sorted(set.intersection(*(set(mine) for mine in answers)))
     first = answers[0]
-    known = [(name, truth) for name in names if (truth := measure.truth(first[name])) is not None]
+    known = [(name, true) for name in names if (true := measure.truth(first[name])) is not None]
     names = [name for name, _ in known]
-    truth = np.array([each for _, each in known], dtype=_kind(measure))
+    truth = np.array([true for _, true in known], dtype=_kind(measure))
     return names, truth, [first[name].group for name in names]
 
 

@@ -107,6 +107,11 @@ class Study:
             for seed in self.design.seeds
         )
 
+    @property
+    def versus(self) -> str:
+        """What the differences are to, in words."""
+        return "own models" if self.kind == "transfer" else self.reference
+
     def folder_of(self, job: Job) -> Path:
         """Where a training and its answers are kept."""
         return self.folder / "trials" / job.folder
@@ -128,6 +133,18 @@ def divided(calls: Sequence[Call], design: Design, fold: int, seed: int, share: 
         return _own_splits(calls, seed, share)
     test = set(folds(calls, design.folds, FOLDS_SEED)[fold - 1]) if fold else set()
     return _held_out(calls, test, fold, seed, share)
+
+
+def check_divisible(study: Study) -> None:
+    """Whether every data set can be divided as the study wants, before anything is trained.
+
+    Raises:
+        DataError, UsageError: it can't.
+    """
+    for data, row in {row.data: row for row in study.rows}.items():
+        calls = labelled(study.sets[data], row.config.target)
+        for fold in study.design.asked:
+            divided(calls, study.design, fold, study.design.seeds[0], row.config.fit.validation)
 
 
 def _own_splits(calls: Sequence[Call], seed: int, share: float) -> tuple[Call, ...]:

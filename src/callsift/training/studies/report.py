@@ -16,6 +16,7 @@ from callsift.errors import UsageError
 from callsift.evaluation.charts import Bar, Point, bar_chart, line_chart
 from callsift.evaluation.metrics import Interval
 from callsift.files import read_json, write_json, write_text
+from callsift.training.studies.answers import read_answer
 from callsift.training.studies.compared import (
     FEW_GROUPS,
     Agreement,
@@ -29,7 +30,6 @@ from callsift.training.studies.compared import (
     together,
 )
 from callsift.training.studies.plan import Row, Study
-from callsift.training.studies.trial import read_answer
 
 TABLE = ("table.md", "table.csv", "chart.svg", "study.json")
 
@@ -73,7 +73,7 @@ def line_of(
 
 def head_of(study: Study, measure: Measure) -> list[str]:
     """The columns for people."""
-    versus = f"− {study.reference}"
+    versus = f"− {study.versus}"
     tests = ["p by call", "p by group"]
     sizes = ["learned from", "groups"] if study.kind == "learning-curve" else []
     return ["row", measure.name, versus, *tests, *sizes, "items", "trainings", "s each"]
@@ -126,7 +126,7 @@ def notes_of(study: Study, measure: Measure, lines: Sequence[Line]) -> list[str]
         f"{_folds(study)}; brackets: 95 % intervals, "
         + ("groups" if groups < items else "calls")
         + " and seeds drawn anew (1000 draws).",
-        f"p: paired permutation test against {study.reference}, two-sided, both rows' answers exchanged whole call by "
+        f"p: paired permutation test against {study.versus}, two-sided, both rows' answers exchanged whole call by "
         "whole call, or group by group, for all seeds at once (10,000 draws, or all exchanges where there are fewer); "
         "in brackets with Holm's correction over the rows.",
     ]
@@ -226,7 +226,7 @@ def _unit(line: Line) -> str:
 
 
 def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
-    """What `study.json` says of the study from its first moment: all that is needed to repeat it.
+    """Write, and return, what `study.json` says of the study from its first moment: all that is needed to repeat it.
 
     A folder that holds a study is gone on with, and may be given more rows, folds or seeds.
 
@@ -244,6 +244,8 @@ def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
     path = study.folder / "study.json"
     if path.is_file():
         before = read_json(path)
+        if not isinstance(before, dict) or not isinstance(before.get("configs"), dict) or "settings" not in before:
+            raise UsageError(f"{path} is not of a study; name another folder")
         changed = [key for key, value in settings.items() if before["settings"].get(key) != value]
         changed += [f"row {name}" for name in rows if before["configs"].get(name, rows[name]) != rows[name]]
         if changed:
@@ -252,7 +254,7 @@ def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
                 "another folder"
             )
         rows = {**before["configs"], **rows}
-    return {
+    record = {
         "command": " ".join(["callsift", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
@@ -264,6 +266,8 @@ def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
         "rows": {row.name: list(row.settings) for row in study.rows},
         "configs": rows,
     }
+    write_json(path, record)
+    return record
 
 
 def _version(name: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from callsift.errors import CallsiftError
 from callsift.isolation import Lost, Workers
-from callsift.training.material import Material
+from callsift.training.studies.answers import Fingerprints
 from callsift.training.studies.plan import Job, Study
-from callsift.training.studies.trial import make_answer
+
+if TYPE_CHECKING:
+    from callsift.training.material import Material
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,22 @@ def run_study(study: Study, *, jobs: int = 1, progress: Progress = lambda found,
 
     Args:
         study: what to train.
-        jobs: processes; one works in this process.
+        jobs: processes; one works in this process, of more this one needs no torch.
         progress: shows how far it is.
     """
-    total = len(study.jobs)
-    outcomes = _here(study) if jobs == 1 else _apart(study, jobs)
-    return {
-        found.job.name: found.failed for found in progress(outcomes, total, "trainings") if found.failed is not None
-    }
+    failed: dict[str, str] = {}
+    fingerprints, left = Fingerprints(study), []
+    for at, job in enumerate(study.jobs):
+        try:
+            left += [] if fingerprints.done(job) else [at]
+        except CallsiftError as error:
+            failed[job.name] = str(error)
+    before = len(study.jobs) - len(left) - len(failed)
+    outcomes = _here(study, left) if jobs == 1 or len(left) < 2 else _apart(study, left, jobs)
+    for found in progress(outcomes, len(left), f"trainings ({before} done before)" if before else "trainings"):
+        if found.failed is not None:
+            failed[found.job.name] = found.failed
+    return failed
 
 
 class _Worker:
@@ -44,17 +55,21 @@ class _Worker:
 
     def __init__(self, study: Study) -> None:
         self.study = study
+        self._fingerprints = Fingerprints(study)
         self._front_end = ""
-        self._material = Material()
+        self._material: Material | None = None
 
     def __call__(self, at: int) -> str | None:
         """Make training number `at`. Returns: why it failed, None if it did not."""
+        from callsift.training.material import Material
+        from callsift.training.studies.trial import make_answer
+
         job = self.study.jobs[at]
-        if job.row.config.front_end.sha256 != self._front_end:
+        if self._material is None or job.row.config.front_end.sha256 != self._front_end:
             # What another front end made is not asked for again: rows come one after another.
             self._front_end, self._material = job.row.config.front_end.sha256, Material()
         try:
-            make_answer(self.study, job, self._material)
+            make_answer(self.study, job, self._fingerprints.of(job), self._material)
         except CallsiftError as error:
             return str(error)
         except Exception as error:
@@ -66,13 +81,13 @@ def _make(study: Study) -> tuple[None, _Worker]:
     return None, _Worker(study)
 
 
-def _here(study: Study) -> Iterator[Outcome]:
+def _here(study: Study, left: Sequence[int]) -> Iterator[Outcome]:
     worker = _Worker(study)
-    for at, job in enumerate(study.jobs):
-        yield Outcome(job, worker(at))
+    for at in left:
+        yield Outcome(study.jobs[at], worker(at))
 
 
-def _apart(study: Study, jobs: int) -> Iterator[Outcome]:
+def _apart(study: Study, left: Sequence[int], jobs: int) -> Iterator[Outcome]:
     with Workers[None, int, str | None](partial(_make, study), jobs) as workers:
-        for at, found in workers.run(range(len(study.jobs)), lambda _: None):
+        for at, found in workers.run(left, lambda _: None):
             yield Outcome(study.jobs[at], f"{found.code}: {found.message}" if isinstance(found, Lost) else found)

@@ -10,92 +10,30 @@ import csv
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from callsift.canonical import sha256_of_json
-from callsift.config import TrainConfig
-from callsift.data.manifest import call_row, write_manifest
+from callsift.data.manifest import write_manifest
 from callsift.data.splits import label_key
 from callsift.decision import Verdict, decide
-from callsift.errors import UsageError
-from callsift.files import read_json, sha256_of_file, write_json
+from callsift.files import sha256_of_file, write_json
 from callsift.labels import NUMBER_TASK
 from callsift.training.material import Material
 from callsift.training.run import Run, load_run, train
-from callsift.training.studies.plan import Job, Study, divided, labelled, trimmed
+from callsift.training.studies.answers import ANSWER, ITEM, asked_of, calls_of, configured, owner_of
+from callsift.training.studies.plan import Job, Study
 from callsift.types import Call, Label
 
-ANSWER = "answer.json"
-ITEM = ("call_id", "segment_id", "group", "label", "said")
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What was answered of one call or segment: the probability of every grade, or the number."""
-
-    call_id: str
-    segment_id: str
-    group: str
-    label: str
-    said: Mapping[str, float] | float
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """What the item is called in every training."""
-        return self.call_id, self.segment_id
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished training: answers to its test calls, and to the calls of other sets; and what it took."""
-
-    items: tuple[Item, ...]
-    asked: Mapping[str, tuple[Item, ...]]
-    about: Mapping[str, Any]
-
-
-def configured(job: Job) -> TrainConfig:
-    """The row's configuration with the job's seed."""
-    return job.row.config.model_copy(update={"fit": job.row.config.fit.model_copy(update={"seed": job.seed})})
-
-
-def calls_of(study: Study, job: Job) -> tuple[Call, ...]:
-    """The calls of a job, each with its split."""
-    config = job.row.config
-    calls = divided(
-        labelled(study.sets[job.row.data], config.target), study.design, job.fold, job.seed, config.fit.validation
-    )
-    return calls if job.row.train_calls is None else trimmed(calls, job.row.train_calls, job.fold, job.seed)
-
-
-def asked_of(study: Study, job: Job, own: Sequence[Call]) -> dict[str, tuple[Call, ...]]:
-    """The calls of other sets that a job answers: none whose group, or id, it has learned from or chosen by."""
-    seen = {_owner(call) for call in own if call.split != "test"}
-    every = {_owner(call) for call in own}
-    first = job.fold in (0, study.design.asked[0])
-    return {
-        name: tuple(call for call in study.sets[name] if _owner(call) not in seen and (_owner(call) in every or first))
-        for name in job.row.asks
-    }
-
-
-def make_answer(study: Study, job: Job, material: Material) -> None:
-    """Train as the job says, or go on with it, and keep the answers; nothing where they are kept already.
+def make_answer(study: Study, job: Job, made_from: str, material: Material) -> None:
+    """Train as the job says, or go on with it, and keep the answers with the hash of what they are made from.
 
     Raises:
-        CallsiftError: what `train` raises; the folder was begun with other settings or data.
+        CallsiftError: what `train` raises.
     """
     folder, calls = study.folder_of(job), calls_of(study, job)
     asked = asked_of(study, job, calls)
-    made_from = _made_from(study, job, calls, asked)
-    if (folder / ANSWER).is_file():
-        if read_json(folder / ANSWER)["made_from"] != made_from:
-            raise UsageError(f"{folder} was made with other settings, data or parts; name another folder, or remove it")
-        return
     began_s = time.monotonic()
     write_manifest(folder / "manifest.jsonl", calls)
     result = train(
@@ -120,7 +58,7 @@ def make_answer(study: Study, job: Job, material: Material) -> None:
             "parameters": result["parameters"],
             "calls": {name: sum(call.split == name for call in calls) for name in ("train", "val", "test")},
             "groups": {
-                name: len({_owner(call) for call in calls if call.split == name}) for name in ("train", "val", "test")
+                name: len({owner_of(call) for call in calls if call.split == name}) for name in ("train", "val", "test")
             },
             "left_out": result["left_out"],
             "item": list(ITEM),
@@ -129,28 +67,6 @@ def make_answer(study: Study, job: Job, material: Material) -> None:
         },
     )
     shutil.rmtree(folder / "run/checkpoints/last", ignore_errors=True)  # needed only to go on
-
-
-def read_answer(folder: Path) -> Answer | None:
-    """What a training answered; None where it is not done."""
-    if not (folder / ANSWER).is_file():
-        return None
-    found = read_json(folder / ANSWER)
-    asked = {name: tuple(Item(*row) for row in rows) for name, rows in found.pop("asked").items()}
-    return Answer(tuple(Item(*row) for row in found.pop("items")), asked, found)
-
-
-def _made_from(study: Study, job: Job, calls: Sequence[Call], asked: Mapping[str, Sequence[Call]]) -> str:
-    root = Path("/")
-    return sha256_of_json(
-        [
-            configured(job).model_dump(mode="json"),
-            [call_row(call, root) for call in calls],
-            {name: [call_row(call, root) for call in each] for name, each in asked.items()},
-            study.asr,
-            study.diarizer,
-        ]
-    )
 
 
 def _predicted(run: Run, calls: Mapping[str, Call]) -> Iterator[list[Any]]:
@@ -167,7 +83,7 @@ def _predicted(run: Run, calls: Mapping[str, Call]) -> Iterator[list[Any]]:
     }
     for row, verdict in zip(rows, decide(logits, run.scheme, run.calibration), strict=True):
         call = calls[row["call_id"]]
-        yield [row["call_id"], row["segment_id"], _owner(call), row["label"], _said(run, verdict)]
+        yield [row["call_id"], row["segment_id"], owner_of(call), row["label"], _said(run, verdict)]
 
 
 def _said(run: Run, verdict: Verdict) -> dict[str, float] | float:
@@ -202,7 +118,7 @@ def _scored(run: Run, calls: Sequence[Call], study: Study) -> Iterator[list[Any]
                 said = {"": (call.label, _mean([answer for _, answer in said.values()]))}
         for segment_id, (label, answer) in said.items():
             if label is not None:
-                yield [call.call_id, segment_id, _owner(call), label_key(label), answer]
+                yield [call.call_id, segment_id, owner_of(call), label_key(label), answer]
 
 
 def _of_score(
@@ -220,8 +136,3 @@ def _mean(said: Sequence[dict[str, float] | float]) -> dict[str, float] | float:
         return float(np.mean(numbers))
     grades = [each for each in said if isinstance(each, dict)]
     return {grade: float(np.mean([each[grade] for each in grades])) for grade in grades[0]}
-
-
-def _owner(call: Call) -> str:
-    """What a call belongs to: its group, else itself."""
-    return call.group or call.call_id

@@ -1,0 +1,27 @@
+"""`callsift tune` as a user runs it: what it refuses, before it reads any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import callsift
+
+pytest.importorskip("optuna")
+
+
+def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
+    space = tmp_path / "s.yaml"
+    space.write_text("fit.epochs: {low: 9, high: 3}\n")
+    wrong: list[tuple[list[str | Path], str]] = [
+        ([], "nothing to search was given"),
+        (["--space", space], f"space {space}: fit.epochs.low 9 is above high 3; exchange them"),
+        (["--grid", "paper", "--metric", "luck"], "fit.monitor = 'luck'"),
+    ]
+    for options, sentence in wrong:
+        done = callsift("tune", tmp_path / "none.jsonl", "-o", tmp_path / "study", *options)
+        assert done.returncode == 2, options
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("callsift: ")
+        assert sentence in line
+    assert not (tmp_path / "study").exists()
