@@ -255,7 +255,7 @@ def test_the_table_names_what_failed_and_compares_the_rest(study: Study) -> None
     text = (study.folder / "table.md").read_text("utf-8")
     assert "| broken | failed |" in text
     assert "Failed: broken, fold 1, seed 1: no audio" in text
-    assert "only 4 groups in the test parts" in text
+    assert "hold only 4 groups, too few for a test by group" in text
     rows = list(csv.DictReader((study.folder / "table.csv").read_text("utf-8").splitlines()))
     assert float(rows[1]["value"]) == bare.figure.value
     assert rows[2]["failed"] == "2"

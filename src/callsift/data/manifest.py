@@ -40,7 +40,9 @@ class Manifest:
                     try:
                         scheme.check(label)
                     except DataError as error:
-                        raise DataError(str(error), self.path, self.lines[call.call_id]) from None
+                        raise DataError(
+                            f"{error} (call '{call.call_id}')", self.path, self.lines[call.call_id]
+                        ) from None
 
 
 def read_manifest(path: Path) -> Manifest:

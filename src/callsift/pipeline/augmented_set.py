@@ -27,8 +27,7 @@ from callsift.errors import DataError, UsageError
 from callsift.files import atomic_writer, read_json, write_json
 from callsift.pipeline import Pipeline, make_asr, make_diarizer
 from callsift.pipeline.prepared_set import PreparedRow, Refused, row_or_refusal
-from callsift.pipeline.preparing import PreparerSpec, with_muted_audio
-from callsift.pipeline.preparing import _file_name as file_name
+from callsift.pipeline.preparing import PreparerSpec, file_name, with_muted_audio
 from callsift.text.tokens import word_tokenizer
 from callsift.types import Call, FloatArray, PreparedCall, Segment, Turn, Waveform
 

@@ -58,7 +58,7 @@ def with_muted_audio(prepared: PreparedCall, folder: Path) -> PreparedCall:
         raise RecordingError(ErrorCode.BAD_TRANSCRIPT, reason)
     if prepared.waveform is None:
         return replace(prepared, call=replace(prepared.call, audio=None))
-    path = folder / f"{_file_name(prepared.call.call_id)}.wav"
+    path = folder / f"{file_name(prepared.call.call_id)}.wav"
     write_muted(prepared.waveform, prepared.muted, path)
     channels = {channel: role for channel, role in prepared.channels.items() if role != "unknown"}
     call = replace(prepared.call, audio=path, rate_hz=None, channels=channels or None)
@@ -88,7 +88,7 @@ def _not_to_be_muted(prepared: PreparedCall) -> str | None:
     return None
 
 
-def _file_name(call_id: str) -> str:
+def file_name(call_id: str) -> str:
     """A call's id as a name for a file: different for different ids, and not too long."""
     name = quote(call_id, safe=" ")
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{sha256(call_id.encode()).hexdigest()[:8]}"

@@ -19,6 +19,7 @@ import yaml
 
 from callsift.config import FitConfig, TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest
+from callsift.data.splits import check_classes
 from callsift.decision import Calibration, vector_from
 from callsift.errors import ConfigError, DataError
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
@@ -68,6 +69,7 @@ def train(
     objective = Objective(scheme, config.fit)
     check_prepared(manifest_file.parent, config.front_end.sha256)
     parts = split_calls(manifest, config)
+    check_classes([call for calls in parts.values() for call in calls], scheme, config.target)
     # The run keeps the scheme itself: a name or a file may mean something else tomorrow.
     config = with_whole_paths(config.model_copy(update={"labels": scheme.model_dump(mode="json")}))
     with exclusive_lock(folder / ".lock"):

@@ -136,7 +136,13 @@ def figure_of(measure: Measure | Agreement, seeds: Seeds) -> tuple[Interval | No
     if not names:
         return None, 0, 0
     said = [_said(measure, seeds[seed], names) for seed in sorted(seeds)]
-    return clustered(ALL_METRICS[measure.metric], truth, said, groups), len(names), len(set(groups))
+    drawn = _drawn_by(names, groups)
+    return clustered(ALL_METRICS[measure.metric], truth, said, drawn), len(names), len(set(groups))
+
+
+def _drawn_by(names: Sequence[Name], groups: Sequence[str]) -> list[str]:
+    """What intervals draw: groups; calls where there is only one group, of which nothing else can be drawn."""
+    return list(groups) if len(set(groups)) > 1 else [call_id for call_id, _ in names]
 
 
 def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) -> Line:
@@ -152,7 +158,7 @@ def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) 
     count = len(set(groups))
     return replace(
         line,
-        difference=clustered_difference(metric, truth, mine, theirs, groups),
+        difference=clustered_difference(metric, truth, mine, theirs, _drawn_by(names, groups)),
         by_call=exchange_test(metric, truth, mine, theirs, calls),
         by_group=exchange_test(metric, truth, mine, theirs, groups) if FEW_GROUPS <= count < len(set(calls)) else None,
     )

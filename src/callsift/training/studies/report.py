@@ -124,17 +124,18 @@ def notes_of(study: Study, measure: Measure, lines: Sequence[Line]) -> list[str]
     notes = [
         f"Mean over {_count(len(design.seeds), 'seed')} of {measure.name} on the pooled test items of "
         f"{_folds(study)}; brackets: 95 % intervals, "
-        + ("groups" if groups < items else "calls")
+        + ("groups" if 1 < groups < items else "calls")
         + " and seeds drawn anew (1000 draws).",
         f"p: paired permutation test against {study.versus}, two-sided, both rows' answers exchanged whole call by "
         "whole call, or group by group, for all seeds at once (10,000 draws, or all exchanges where there are fewer); "
         "in brackets with Holm's correction over the rows.",
     ]
     if groups < FEW_GROUPS and groups < items:
+        few = f"{groups} groups" if groups > 1 else "one group"
         notes.append(
-            f"There are only {_count(groups, 'group')} in the test parts, too few for a test by group (its least p "
-            f"would be {2 / 2**groups:.2g}); the test by call says something about these {groups} alone, and not "
-            "about others that the model would meet."
+            f"The test parts hold only {few}, too few for a test by group (its least p would be {2 / 2**groups:.2g}); "
+            "intervals and the test by call say something about these alone, and not about others that the model "
+            "would meet."
         )
     if measure.metric == "mean_absolute_error":
         notes.append("Of this metric less is better.")
