@@ -16,13 +16,17 @@ from typer.testing import CliRunner
 
 from callsift.bundle import find_bundle
 from callsift.cli import app
+from callsift.cli.show import print_table
 from callsift.config import load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.decision import softmax
 from callsift.errors import DataError, UsageError
 from callsift.labels import LabelScheme, load_scheme
 from callsift.scoring.batch import ScorerSpec
-from callsift.scoring.callback import BalancedSpec, CallBack, call_back_by, read_balance, read_threshold
+from callsift.scoring.callback import Balance, BalancedSpec, CallBack, call_back_by, read_balance, read_threshold
+from callsift.scoring.output import write_table
+from callsift.scoring.scorer import result_row
+from callsift.types import CallScore, ModelInfo
 
 RUNNER = CliRunner()
 SCHEME = load_scheme("marketcalls")
@@ -105,11 +109,15 @@ def test_score_marks_the_calls_to_phone_back_and_corrects_for_the_balance(spoken
 
 def test_the_balance_is_part_of_the_settings_and_goes_through_as_the_decision_has_it(spoken: Path) -> None:
     folder = find_bundle("starter")
-    plain, balanced = ScorerSpec(folder).make(), BalancedSpec(folder, balance=SHARES).make()
-    other = BalancedSpec(folder, balance=SHARES | {"A": 0.01, "B": 0.09}).make()
+    plain, balanced = ScorerSpec(folder).make(), BalancedSpec(folder, balance=Balance(SHARES)).make()
+    other = BalancedSpec(folder, balance=Balance(SHARES | {"A": 0.01, "B": 0.09})).make()
     assert len({plain.settings_sha256, balanced.settings_sha256, other.settings_sha256}) == 3
     assert balanced.calibration == replace(plain.calibration, target_balance=SHARES)
+    implied = BalancedSpec(folder, balance=Balance(SHARES, implied=SHARES)).make()
+    assert implied.calibration == replace(plain.calibration, train_balance=SHARES, target_balance=SHARES)
+    assert implied.settings_sha256 != balanced.settings_sha256
     call = read_manifest(spoken).calls[0]
+    assert implied.score(call).propensity == pytest.approx(plain.score(call).propensity), "nothing to correct"
     before, after = plain.score(call).propensity, balanced.score(call).propensity
     assert before is not None
     assert after is not None
@@ -140,8 +148,14 @@ def test_a_balance_is_read_from_a_file_and_brought_to_one(tmp_path: Path) -> Non
     path = tmp_path / "shift.json"
     path.write_text(json.dumps({"balance": SHARES | {"E": 0.4005}, "method": "em"}))
     found = read_balance(str(path), SCHEME)
-    assert sum(found.values()) == pytest.approx(1.0)
-    assert found["A"] == pytest.approx(0.02, abs=1e-4)
+    assert sum(found.shares.values()) == pytest.approx(1.0)
+    assert found.shares["A"] == pytest.approx(0.02, abs=1e-4)
+    assert (found.implied, found.warning) == (None, "")
+    path.write_text(
+        json.dumps({"balance": SHARES, "implied_balance": SHARES, "advised": False, "warnings": ["too few calls"]})
+    )
+    found = read_balance(str(path), SCHEME)
+    assert (found.implied, found.warning) == (pytest.approx(SHARES), "too few calls")
     path.write_text('{"balance": [0.2]}')
     with pytest.raises(UsageError, match="a file must be like"):
         read_balance(str(path), SCHEME)
@@ -164,3 +178,15 @@ def test_marks_follow_the_score_and_leave_what_could_not_be_scored_open() -> Non
         call_back_by("0.5", 3, SCHEME)
     with pytest.raises(UsageError, match="neither a number such as 0.6"):
         read_threshold("nan")
+
+
+def test_the_mark_stands_in_the_table_and_in_the_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scored = result_row(CallScore("a", None, None, None, None, ModelInfo("m", "1", "0"), "s", "A", 0.9, 0.8))
+    rows = CallBack(top=1).mark([scored, scored | {"call_id": "b", "propensity": 0.1, "rank_score": 0.1}])
+    write_table(tmp_path / "s.csv", rows)
+    with (tmp_path / "s.csv").open() as stream:
+        assert [row["call_back"] for row in csv.DictReader(stream)] == ["True", "False"]
+    print_table(rows)
+    assert capsys.readouterr().out.count("●") == 1
+    print_table([scored])
+    assert "back" not in capsys.readouterr().out

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from callsift import __version__
-from callsift.cli import augment, data, doctor, models, prepare, raters, score, selftrain, studies, thresholds, train, tune
+from callsift.cli import (
+    augment,
+    data,
+    doctor,
+    models,
+    prepare,
+    raters,
+    score,
+    selftrain,
+    studies,
+    thresholds,
+    train,
+    tune,
+)
 from callsift.errors import CallsiftError
 
 app = typer.Typer(

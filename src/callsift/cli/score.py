@@ -127,8 +127,10 @@ def score(
         scheme = load_bundle(folder).scheme
         call_back = call_back_by(threshold, top, scheme)
         if balance is not None:
-            shares = read_balance(balance, scheme)
-            spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=shares)
+            here = read_balance(balance, scheme)
+            if here.warning:
+                say(f"warning: {balance} advises against its own use: {here.warning}")
+            spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=here)
     with BatchScorer(spec, workers, timeout) as scorer:
         bundle = load_bundle(folder)  # while the first worker starts
         front_end = bundle.front_end.model_copy(update={"redact": True}) if redact else bundle.front_end

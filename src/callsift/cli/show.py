@@ -70,6 +70,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right", style="dim", no_wrap=True)
+    phoning = any("call_back" in row for row in rows)
+    if phoning:
+        table.add_column("back", justify="center", no_wrap=True)
     table.add_column("grade", justify="center", no_wrap=True)
     if true_labels is not None:
         table.add_column("true", justify="center", no_wrap=True)
@@ -79,7 +82,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
     table.add_column("most telling moment", overflow="ellipsis", no_wrap=True, max_width=MOMENT_WIDTH)
     for place, row in enumerate(ranked(rows), start=1):
         truth = () if true_labels is None else (label_text(true_labels.get(row["call_id"])),)
-        cells = (str(place), row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
+        mark = ("●" if row.get("call_back") else "",) if phoning else ()
+        cells = (str(place), *mark, row["grade"] or "–", *truth, *_numbers(row), row["call_id"], _moment(row))
         table.add_row(*map(Text, cells))  # as it is: a transcript's [brackets] are not markup
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table)

@@ -54,6 +54,7 @@ def train(
         say(f"left out: {call_id}: {why}")
     for split, figures in result["figures"].items():
         _print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
+    _say_calibration(result["calibration"])
     say(f"Next: callsift export {output} -o BUNDLE")
 
 
@@ -121,6 +122,19 @@ def evaluate(
         write_json(output, found)
     if found["failed"]:
         raise typer.Exit(1)
+
+
+def _say_calibration(found: Mapping[str, Any]) -> None:
+    """How far the propensity, or the first task's probabilities, can be believed; on validation by the other half."""
+    from callsift.cli.show import say
+    from callsift.evaluation.reliability import PROPENSITY, reliability_line
+
+    for split, figures in found["figures"].items():
+        crossed = "after_cross_fitted" in figures
+        shown = {"before": figures["before"], "after": figures["after_cross_fitted" if crossed else "after"]}
+        if task := PROPENSITY if PROPENSITY in shown["after"] else next(iter(shown["after"]), None):
+            how = "cross-fitted" if crossed else "in sample" if split == "val" else "unseen calls"
+            say(f"calibration ({found['kind']}) on {split}, {how}: {reliability_line(shown, task)}")
 
 
 def _scorer_of(model: Path, asr: str | None, diarizer: str | None) -> Scorer:

@@ -20,15 +20,40 @@ from callsift.types import Call, CallScore
 BY = ("propensity", "rank_score")
 
 
-def read_balance(given: str, scheme: LabelScheme) -> dict[str, float]:
-    """Share of every grade where the model is used: `A=0.1,B=0.2,…`, or a JSON file `{"balance": {grade: share}}`.
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Share of every grade where the model is used.
+
+    `implied`: what the model's probabilities imply, where `shift` found that; else its training's balance is taken.
+    `warning`: why not to use it, empty if nothing is known.
+    """
+
+    shares: Mapping[str, float]
+    implied: Mapping[str, float] | None = None
+    warning: str = ""
+
+
+def read_balance(given: str, scheme: LabelScheme) -> Balance:
+    """The balance of `A=0.1,B=0.2,…`, or of a JSON file `{"balance": {grade: share}}`, as `callsift shift` writes it.
 
     Raises:
         UsageError: not readable, grades missing or unknown, shares negative or of another sum than 1.
     """
     if scheme.kind == "number":
         raise UsageError(f"--balance {given}: label scheme '{scheme.id}' is a number and has no grades to balance")
-    shares = _shares_of_file(Path(given)) if given.endswith(".json") else _shares_of_text(given)
+    if not given.endswith(".json"):
+        return Balance(_checked(given, _shares_of_text(given), scheme))
+    found = read_json(Path(given))
+    shares = _checked(given, _shares_of_file(given, found, "balance"), scheme)
+    implied = None
+    if "implied_balance" in found:
+        implied = _checked(given, _shares_of_file(given, found, "implied_balance"), scheme)
+    against = "; ".join(str(each) for each in found.get("warnings", ())) if found.get("advised") is False else ""
+    return Balance(shares, implied, against)
+
+
+def _checked(given: str, shares: dict[str, float], scheme: LabelScheme) -> dict[str, float]:
+    """The shares in the scheme's order, their sum exactly 1."""
     unknown, missing = sorted(set(shares) - set(scheme.grades)), [g for g in scheme.grades if g not in shares]
     if unknown or missing:
         what = f"'{unknown[0]}' is no grade" if unknown else f"'{missing[0]}' is missing"
@@ -41,11 +66,10 @@ def read_balance(given: str, scheme: LabelScheme) -> dict[str, float]:
     return {grade: shares[grade] / (total + 1.0) for grade in scheme.grades}
 
 
-def _shares_of_file(path: Path) -> dict[str, float]:
-    found = read_json(path)
-    balance = found.get("balance") if isinstance(found, dict) else None
+def _shares_of_file(given: str, found: Any, key: str) -> dict[str, float]:
+    balance = found.get(key) if isinstance(found, dict) else None
     if not isinstance(balance, dict) or not all(_is_number(share) for share in balance.values()):
-        raise UsageError(f'--balance {path}: a file must be like {{"balance": {{"A": 0.1, …}}}}, as shift writes it')
+        raise UsageError(f'--balance {given}: a file must be like {{"balance": {{"A": 0.1, …}}}}, as shift writes it')
     return {str(grade): float(share) for grade, share in balance.items()}
 
 
@@ -71,18 +95,20 @@ def _is_number(value: Any) -> bool:
 class BalancedSpec(ScorerSpec):
     """A scorer for a place with another class balance than the training had.
 
-    `balance`: share of every grade; it goes into the hash of the settings, so that no file mixes two balances.
+    `balance` goes into the hash of the settings, so that no file mixes two balances.
     """
 
-    balance: Mapping[str, float] = field(default_factory=dict)
+    balance: Balance = field(default_factory=lambda: Balance({}))
 
     def make(self) -> Scorer:
         """The scorer, corrected."""
         if load_bundle(self.bundle).calibration.train_balance is None:
             raise UsageError(f"--balance: the model in {self.bundle} does not know the class balance of its training")
-        said = {**self.said, "balance": sha256_of_json(dict(self.balance))}
+        implied = self.balance.implied
+        said = {**self.said, "balance": sha256_of_json([dict(self.balance.shares), dict(implied or {})])}
         scorer = ScorerSpec.make(replace(self, said=said).plain)
-        scorer.calibration = replace(scorer.calibration, target_balance=dict(self.balance))
+        known = scorer.calibration.train_balance if implied is None else implied
+        scorer.calibration = replace(scorer.calibration, train_balance=known, target_balance=dict(self.balance.shares))
         return scorer
 
     def make_worker(self) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:

@@ -176,6 +176,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         flat |= {f"p_{task}_{name}": value for name, value in classes.items()}
     if row.get("value") is not None:
         flat["value"] = row["value"]
+    if "call_back" in row:
+        flat["call_back"] = row["call_back"]
     flat["warnings"] = " | ".join(f"{note['code']}: {note['message']}" for note in row["warnings"])
     flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
     return flat
