@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, TypeVar
@@ -40,6 +41,31 @@ def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
         for item in items:
             bar.advance(task)
             yield item
+
+
+@contextmanager
+def step_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What to call with steps done and their number at most: a bar with the time left, on a terminal.
+
+    It appears with the first step, so that other bars may come before it.
+    """
+    from rich import progress as rich
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (rich.TextColumn(what), rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    bar = rich.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def on_step(done: int, total: int) -> None:
+        if not bar.task_ids:
+            bar.add_task(what)
+            bar.start()
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield on_step
+    finally:
+        bar.stop()
 
 
 def _with_lines(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
     _require_torch()
-    from callsift.cli.show import progress, say
+    from callsift.cli.show import progress, say, step_bar
     from callsift.config import load_train_config
     from callsift.training.run import train as run_training
 
@@ -46,10 +46,11 @@ def train(
             f"({row['seconds']:.1f} s)"
         )
 
-    result = run_training(
-        data, output, load_train_config(config, settings or ()), asr=asr, diarizer=diarizer, resume=resume,
-        progress=progress, on_epoch=on_epoch,
-    )  # fmt: skip
+    with step_bar("training (at most)") as on_step:
+        result = run_training(
+            data, output, load_train_config(config, settings or ()), asr=asr, diarizer=diarizer, resume=resume,
+            progress=progress, on_epoch=on_epoch, on_step=on_step,
+        )  # fmt: skip
     for call_id, why in result["left_out"].items():
         say(f"left out: {call_id}: {why}")
     for split, figures in result["figures"].items():

@@ -22,7 +22,7 @@ from callsift.errors import CallsiftError, DataError, RecordingError, UsageError
 from callsift.network.model import CallBatch
 from callsift.training.batches import Example, TrainingSet, collate, collate_targets
 from callsift.training.objective import TargetRows
-from callsift.training.processes import die_with_parent
+from callsift.training.processes import die_with_parent, forking
 
 Key = tuple[int, tuple[int, ...]]
 """An epoch, and the calls of a batch."""
@@ -94,6 +94,7 @@ class Loader:
     ) -> None:
         self._batches = _Batches(train, tuple(streams), weights)
         self._keys: list[Key] = []
+        self._forked = False
         self._loader = _workers(self._batches, self._keys, workers) if workers else None
 
     def batches(self, epoch: int, calls: Sequence[Sequence[int]]) -> Iterator[Batch | None]:
@@ -112,7 +113,13 @@ class Loader:
         if self._loader is None:
             yield from map(self._batches.__getitem__, self._keys)
             return
-        yield from self._loader
+        if self._forked:
+            yield from self._loader
+            return
+        self._forked = True
+        with forking():
+            found = iter(self._loader)
+        yield from found
 
     def close(self) -> None:
         """End the workers."""

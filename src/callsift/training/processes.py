@@ -8,6 +8,7 @@ a file instead of a port: two trainings at once can't clash. Gradients are summe
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -127,8 +128,7 @@ class _Rank:
         self.process: BaseProcess = get_context("fork").Process(
             target=_run, args=(rank, body, told, torch.get_num_threads()), name=f"callsift rank {rank}"
         )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # its only thread is a new one
+        with forking():
             self.process.start()
         told.close()
 
@@ -194,6 +194,22 @@ def _met(meeting: Path, rank: int, ranks: int) -> Iterator[None]:
         if rank == 0 and before is None:
             os.environ.pop("GLOO_SOCKET_IFNAME", None)
         distributed.destroy_process_group()
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Around a fork: what is garbage now is cleared away before it, and nothing of this process's is in the new one.
+
+    A process group that was left behind waits for its threads when it is cleared away, and a fork has none of them.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # "may lead to deadlocks": see `_run`
+            yield
+    finally:
+        gc.unfreeze()
 
 
 def die_with_parent() -> None:

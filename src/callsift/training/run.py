@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +32,7 @@ from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
 from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
 from callsift.training.features import frozen_streams, kept_features, release
-from callsift.training.fit import device_of, fit
+from callsift.training.fit import OnEpoch, OnStep, device_of, fit
 from callsift.training.material import Maker, Material
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
@@ -49,7 +49,8 @@ def train(
     diarizer: str | None = None,
     resume: bool = False,
     progress: Progress = lambda calls, total, what: calls,
-    on_epoch: Callable[[Mapping[str, float]], None] = lambda _: None,
+    on_epoch: OnEpoch = lambda _: None,
+    on_step: OnStep = lambda done, total: None,
     material: Material | None = None,
 ) -> dict[str, Any]:
     """Train on a manifest or a prepared set into a run folder, and return what `result.json` holds.
@@ -94,7 +95,7 @@ def train(
         start_from_data(network, ready.parts["train"])
         fitted = fit(
             network, ready.train, ready.parts["val"], objective, config.fit, folder, resume=resume,
-            on_epoch=on_epoch,
+            on_epoch=on_epoch, on_step=on_step,
         )  # fmt: skip
         ready = replace(ready, asr=ready.asr or asr_of(manifest.path.parent))
         result = conclude(folder, network, scheme, ready, fitted, config, parameters=size)
