@@ -139,7 +139,7 @@ def notes_of(study: Study, measure: Measure, lines: Sequence[Line]) -> list[str]
         )
     if measure.metric == "mean_absolute_error":
         notes.append("Of this metric less is better.")
-    if len({line.items for line in lines if line.figure}) > 1:
+    if study.kind != "transfer" and len({line.items for line in lines if line.figure}) > 1:
         notes.append("Rows differ in how many items could be answered; pairs are compared on those that both answered.")
     notes += study.notes
     return notes + [f"Failed: {why}" for line in lines for why in line.failed]

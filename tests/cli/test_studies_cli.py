@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands import callsift
-from tests.training.test_studies import SETTINGS, dialogues
+from tests.training.dialogues import SETTINGS, dialogues
 
 from callsift.data.manifest import write_manifest
 
