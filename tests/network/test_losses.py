@@ -13,7 +13,13 @@ from sklearn.metrics import log_loss, mean_absolute_error
 from torch import Tensor
 from torch.nn import functional as F
 
-from callsift.network.losses import TaskWeights, absolute_error, ordinal_cross_entropy, set_cross_entropy
+from callsift.network.losses import (
+    TaskWeights,
+    absolute_error,
+    focal_cross_entropy,
+    ordinal_cross_entropy,
+    set_cross_entropy,
+)
 
 
 def items(count: int, classes: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -97,7 +103,32 @@ def test_ordinal_skips_the_cuts_a_set_leaves_open() -> None:
     assert ordinal_cross_entropy(scores, upper).item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("loss", [set_cross_entropy, ordinal_cross_entropy])
+@given(st.integers(1, 6), st.integers(2, 6), st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0]), st.integers(0, 99))
+@settings(max_examples=40)
+def test_focal_is_its_formula(count: int, classes: int, gamma: float, seed: int) -> None:
+    """Lin et al. 2017, eq. 4, with the summed probability of a set: −(1 − p)^γ · log p; γ = 0 is the cross-entropy."""
+    scores, allowed = items(count, classes, seed)
+    allowed[0] = False
+    p = (scores.softmax(dim=1) * allowed).sum(dim=1)
+    expected = [-((1 - q) ** gamma) * math.log(q) if 0.0 < q < 1.0 - 1e-12 else 0.0 for q in p.tolist()]
+    assert focal_cross_entropy(scores, allowed, gamma).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_has_slopes_everywhere(gamma: float) -> None:
+    """Also where all is certain, or every class allowed: a root's slope is infinite there."""
+    scores = torch.tensor(
+        [[60.0, -60.0, 0.0], [-60.0, 60.0, 0.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], requires_grad=True
+    )
+    allowed = torch.tensor([[True, False, False], [True, False, False], [True] * 3, [False] * 3])
+    focal_cross_entropy(scores, allowed, gamma).sum().backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()
+    assert scores.grad[1].abs().max() > 0.9
+    assert scores.grad[2:].eq(0).all()
+
+
+@pytest.mark.parametrize("loss", [set_cross_entropy, ordinal_cross_entropy, focal_cross_entropy])
 def test_unlabelled_and_extreme_scores_are_finite(loss: object) -> None:
     scores = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [5.0, 1.0, 2.0]], requires_grad=True)
     allowed = torch.tensor([[False, True, False], [True, False, False], [False] * 3])
@@ -112,7 +143,7 @@ def test_unlabelled_and_extreme_scores_are_finite(loss: object) -> None:
     assert scores.grad[:2].abs().amax(dim=1).min() > 0.5
 
 
-@pytest.mark.parametrize("loss", [set_cross_entropy, ordinal_cross_entropy])
+@pytest.mark.parametrize("loss", [set_cross_entropy, ordinal_cross_entropy, focal_cross_entropy])
 def test_gradients(loss: object) -> None:
     """Origin of the expected values: finite differences."""
     scores, allowed = items(4, 5, 3)

@@ -169,7 +169,9 @@ def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"processes": 2, "batch_calls": 8})
     with pytest.raises(UsageError, match=r"process 1 of fit.processes ended \(exit code -9\)"):
         for first in range(9):  # one of the orders gives call 2 to the second process
-            trained(tmp_path / str(first), Varied(calls(9), die_in_the_second), config.model_copy(update={"seed": first}))
+            trained(
+                tmp_path / str(first), Varied(calls(9), die_in_the_second), config.model_copy(update={"seed": first})
+            )
 
 
 def test_workers_make_the_very_same_batches(tmp_path: Path) -> None:
@@ -181,7 +183,9 @@ def test_workers_make_the_very_same_batches(tmp_path: Path) -> None:
     for one, other in zip(found[0][0] + found[0][1], found[1][0] + found[1][1], strict=True):
         assert (one is None) == (other is None)
         if one is not None and other is not None:
-            assert all(torch.equal(a, b) for a, b in zip(one.calls.streams["text"], other.calls.streams["text"], strict=True))
+            assert all(
+                torch.equal(a, b) for a, b in zip(one.calls.streams["text"], other.calls.streams["text"], strict=True)
+            )
             assert same(dict(one.targets), dict(other.targets))
             assert torch.equal(one.rows.weights, other.rows.weights)
     text = [batches[0].calls.streams["text"][0] for batches in found[0] if batches[0] is not None]
@@ -192,7 +196,11 @@ def test_workers_change_no_weight(tmp_path: Path) -> None:
     """Dropout draws the same numbers too."""
     alone, _ = trained(tmp_path / "none", Varied(calls(9)), dropout=0.3, token_dropout=0.2)
     made, _ = trained(
-        tmp_path / "two", Varied(calls(9)), CONFIG.model_copy(update={"data_workers": 2}), dropout=0.3, token_dropout=0.2
+        tmp_path / "two",
+        Varied(calls(9)),
+        CONFIG.model_copy(update={"data_workers": 2}),
+        dropout=0.3,
+        token_dropout=0.2,
     )
     assert same(alone, made)
 
@@ -214,5 +222,3 @@ def test_bf16_learns(tmp_path: Path) -> None:
     assert all(value.dtype == plain[name].dtype for name, value in found.items())
     assert not same(plain, found)
     assert np.isfinite([row["train_loss"] for row in history]).all()
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,11 @@ def killed(work: Callable[[], Any]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, count: int) -> None:
-    """Let the process kill itself in place of the `count`-th call of something, or right after it."""
-    module, name = target.rsplit(".", 1)
-    import importlib
-
-    owner: Any = importlib.import_module(module) if "Best" not in target else None
-    owner = owner or __import__("callsift.training.checkpoint", fromlist=["BestWeights"]).BestWeights
-    ours, seen = getattr(owner, name), [0]
+def kill_at(patch: pytest.MonkeyPatch, module: str, owner: str, name: str, count: int) -> None:
+    """Let the process kill itself in place of the `count`-th call of something."""
+    place: Any = import_module(module)
+    place = getattr(place, owner) if owner else place
+    ours, seen = getattr(place, name), [0]
 
     def deadly(*given: Any, **named: Any) -> Any:
         seen[0] += 1
@@ -62,7 +60,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return ours(*given, **named)
 
-    monkeypatch.setattr(owner, name, deadly)
+    patch.setattr(place, name, deadly)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +96,12 @@ def events(folder: Path) -> list[int]:
 # Where a process is killed: before the n-th call of what writes. An epoch saves its state four times (after each step,
 # and at its end), beside the best weights if it is better, then the logs.
 INSTANTS = {
-    "the first step": ("callsift.training.fit.take_step", 1),
-    "the second epoch's second step": ("callsift.training.fit.take_step", 5),
-    "best written, not the state": ("callsift.training.course.save_state", 4),
-    "the state written, best not in its place": ("callsift.training.checkpoint.BestWeights.settle", 2),
-    "the state written, not the log": ("callsift.training.logs.write_jsonl", 2),
-    "the state half written": ("callsift.training.checkpoint.os.fsync", 3),
+    "the first step": ("fit", "", "take_step", 1),
+    "the second epoch's second step": ("fit", "", "take_step", 5),
+    "best written, not the state": ("course", "", "save_state", 4),
+    "the state written, best not in its place": ("checkpoint", "BestWeights", "settle", 2),
+    "the state written, not the log": ("logs", "", "write_jsonl", 2),
+    "the state half written": ("checkpoint", "", "save_file", 3),
 }
 
 
@@ -111,27 +109,12 @@ INSTANTS = {
 def test_killed_anywhere_it_ends_in_the_same_weights(
     instant: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    module, owner, name, count = INSTANTS[instant]
     with monkeypatch.context() as patch:
-        module, count = INSTANTS[instant]
-        if module.endswith("os.fsync"):
-            patch.setattr("callsift.training.checkpoint.os", Deadly(count))
-        else:
-            kill_at(patch, module, count)
+        kill_at(patch, f"callsift.training.{module}", owner, name, count)
         assert killed(lambda: train(tmp_path))
     train(tmp_path)
     check_same_end(tmp_path, whole)
-
-
-class Deadly:
-    """The module os, whose `fsync` kills when it is called for the n-th time."""
-
-    def __init__(self, count: int) -> None:
-        self.left = count
-
-    def fsync(self, _: int) -> None:
-        self.left -= 1
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_two_processes_go_on_as_one_training(tmp_path: Path) -> None:
@@ -169,3 +152,30 @@ def test_a_damaged_state_is_refused(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoints/best/network.safetensors").unlink()
     with pytest.raises(DataError, match="does not hold the weights of the best epoch"):
         train(tmp_path)
+
+
+def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
+    """What `benchmarks.killed_training` does through the command line, here in forked processes."""
+    from benchmarks.killed_training import SETTINGS, run_chain, write_calls
+
+    from callsift.config import load_train_config
+    from callsift.training.run import train as train_run
+
+    write_calls(tmp_path / "manifest.jsonl")
+    config = load_train_config(None, [*SETTINGS, "fit.epochs=25", "fit.patience=25"])
+
+    def start(folder: Path) -> int:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                train_run(tmp_path / "manifest.jsonl", folder, config, asr="none", resume=True)
+                code = 0
+            finally:
+                os._exit(code)
+        return pid
+
+    found = run_chain(start, tmp_path, kills=3, seed=2)
+    assert found.kills == 3
+    assert found.while_learning > 0
+    assert found.same
