@@ -91,7 +91,8 @@ def test_several_processes_learn_what_one_does(processes: int, tmp_path: Path) -
     together, theirs = trained(tmp_path / "more", calls(13), CONFIG.model_copy(update={"processes": processes}))
     apart = max(float((value - together[name]).abs().max()) for name, value in alone.items())
     moved = max(float((value - alone[name]).abs().max()) for name, value in network().state_dict().items())
-    assert apart < 1e-5 < 1e-3 < moved
+    assert apart < 1e-5
+    assert moved > 1e-3
     for one, other in zip(history, theirs, strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     assert not multiprocessing.active_children()

@@ -162,7 +162,7 @@ def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     from callsift.training.run import train as train_run
 
     write_calls(tmp_path / "manifest.jsonl")
-    config = load_train_config(None, [*SETTINGS, "fit.epochs=25", "fit.patience=25"])
+    config = load_train_config(None, [*SETTINGS, "fit.epochs=12", "fit.patience=12"])
 
     def start(folder: Path) -> int:
         pid = os.fork()
