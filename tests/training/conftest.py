@@ -56,6 +56,16 @@ def practice(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def few(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four short shipped calls with audio, two to train on, of two grades."""
+    calls = [call for call in read_manifest(practice).calls if call.audio is not None][:4]
+    given = zip(calls, ("train", "train", "val", "test"), ("A", "D", "A", "D"), strict=True)
+    path = tmp_path_factory.mktemp("few") / "manifest.jsonl"
+    write_manifest(path, [replace(call, split=split, label=label) for call, split, label in given])
+    return path
+
+
+@pytest.fixture(scope="session")
 def run(practice: Path, small_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run."""
     folder = tmp_path_factory.mktemp("run") / "small"

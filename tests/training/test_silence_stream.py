@@ -47,16 +47,6 @@ def planted(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def few(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four shipped calls with audio, two to train on."""
-    calls = [call for call in read_manifest(practice).calls if call.audio is not None][:4]
-    splits = ("train", "train", "val", "test")
-    path = tmp_path_factory.mktemp("few") / "manifest.jsonl"
-    write_manifest(path, [replace(call, split=split) for call, split in zip(calls, splits, strict=True)])
-    return path
-
-
-@pytest.fixture(scope="module")
 def run(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Text, audio and silence in the default fusion, barely trained."""
     folder = tmp_path_factory.mktemp("three") / "run"

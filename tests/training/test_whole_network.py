@@ -51,16 +51,6 @@ def pretrained_config(pair: dict[str, Path], train: str = "none", *settings: str
     return load_train_config(None, [*PRETRAINED, *encoders, *settings])
 
 
-@pytest.fixture(scope="module")
-def few(practice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four short shipped calls, two to train on; one without audio."""
-    calls = [call for call in read_manifest(practice).calls if call.audio is not None][:4]
-    splits = ("train", "train", "val", "test")
-    path = tmp_path_factory.mktemp("few") / "manifest.jsonl"
-    write_manifest(path, [replace(call, split=split) for call, split in zip(calls, splits, strict=True)])
-    return path
-
-
 def assert_same(one: CallScore, other: CallScore) -> None:
     assert one.error is None
     assert other.error is None
@@ -207,7 +197,8 @@ def test_a_pretrained_minilm_is_read_through_the_same_code(demo: Path, tmp_path:
     folder = Path(str(package.__file__)).parent / "model"
     calls = [call for call in read_manifest(demo / "manifest.jsonl").calls if call.turns][:6]
     parts = ("train", "train", "train", "train", "val", "test")
-    few = [replace(call, split=split, audio=None) for call, split in zip(calls, parts, strict=True)]
+    given = zip(calls, parts, "ABABAB", strict=True)
+    few = [replace(call, split=split, audio=None, label=label) for call, split, label in given]
     write_manifest(tmp_path / "manifest.jsonl", few)
     settings = ["network.streams=[text]", f"network.encoders={{text: {{model: {folder}}}}}", "network.fusion=text"]
     config = load_train_config(None, [*PRETRAINED[4:], *settings])

@@ -6,9 +6,10 @@ are changes what is learned.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from callsift.network.model import CallBatch
 from callsift.training.batches import Example, TrainingSet, collate, collate_targets
 from callsift.training.objective import TargetRows
 from callsift.training.processes import die_with_parent, forking
+
+_TOLD_S = 1.0
 
 Key = tuple[int, tuple[int, ...]]
 """An epoch, and the calls of a batch."""
@@ -113,16 +116,20 @@ class Loader:
         if self._loader is None:
             yield from map(self._batches.__getitem__, self._keys)
             return
-        if self._forked:
-            yield from self._loader
-            return
-        self._forked = True
-        with forking():
+        with nullcontext() if self._forked else forking():
+            self._forked = True
             found = iter(self._loader)
-        yield from found
+        try:
+            yield from found
+        except (ConnectionError, EOFError) as error:
+            time.sleep(_TOLD_S)  # the system's word that a worker died may come after its connection broke
+            raise UsageError(f"a data worker died: {error}; set fit.data_workers=0 to see why") from error
 
     def close(self) -> None:
         """End the workers."""
+        workers: Any = None if self._loader is None else self._loader._iterator
+        if workers is not None:
+            workers._shutdown_workers()  # at once, not when the last traceback lets go of them
         self._loader = None
 
 
