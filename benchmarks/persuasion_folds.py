@@ -154,7 +154,7 @@ def _fold(
 ) -> dict[str, Any]:
     """Train on all but the test calls and keep the logits (calls, 2) of these, in the order of `test`."""
     done = folder / "fold.json"
-    made_from = sha256_of_json(config.model_dump(mode="json"))
+    made_from = sha256_of_json([config.model_dump(mode="json"), [calls[at].call_id for at in test]])
     if done.is_file():
         found: dict[str, Any] = read_json(done)
         if found["made_from"] == made_from:

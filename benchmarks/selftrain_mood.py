@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.intervals import clustered
 from benchmarks.mood_calls import CONFIG, MoodCalls, some
 from benchmarks.results import record
+from callsift.canonical import sha256_of_json
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import write_manifest
 from callsift.decision import Verdict
@@ -64,10 +65,10 @@ def main() -> None:
         runs[-1]["rounds"] = [part["rounds"] for part in parts]
     figures = _table(data.calls, runs)
     print(json.dumps(figures, ensure_ascii=False, indent=2))
-    if not options.dry:
+    if not options.dry and not options.settings:
         record(
-            f"nEMO mood calls, self-training with {options.share:.0%} of the labels, audio alone, "
-            f"speakers {', '.join(speakers)}, seeds {options.seeds}",
+            f"nEMO mood calls, self-training with {options.share:.0%} of the labels, threshold {rules.threshold:g}, cap "
+            f"{rules.cap:g}, audio alone, speakers {', '.join(speakers)}, seeds {options.seeds}",
             figures,
             data_sha256=data.sha256,
         )
@@ -84,9 +85,12 @@ def _speaker(
 ) -> dict[str, Any]:
     """The grades that each row gives the tested speaker's calls, and how the self-training went."""
     done = folder / "answers.json"
+    made_from = sha256_of_json([config.model_dump(mode="json"), share, asdict(rules), data.sha256])
     if done.is_file():
         found: dict[str, Any] = read_json(done)
-        return found
+        if found["made_from"] == made_from:
+            return found
+        raise SystemExit(f"{folder} holds a self-training with other settings; name another --work, or remove it")
     split = divided(data.calls, data.speakers, speaker)
     kept = labelled_share([call for call in split if call.split == "train"], share, config.fit.seed)
     fifth = [call if call.split != "train" or call.call_id in kept else replace(call, label=None) for call in split]
@@ -101,6 +105,7 @@ def _speaker(
         row: _grades(folder / name, tested, material)
         for row, name in zip(ROWS, ("self/round-0", f"self/round-{best}", "all"), strict=True)
     }
+    answers["made_from"] = made_from
     truth = {call.call_id: call.label for call in split}
     accepted = [row for _, row in read_jsonl(folder / "self/ledger.jsonl") if row["round"] == 1]
     answers["rounds"] = {

@@ -65,7 +65,7 @@ class FitConfig(Settings):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the network in training; bf16 halves time and memory on a GPU and is slow on most CPUs."""
     processes: int = Field(1, ge=1)
-    """Processes that share every step (DDP): one per GPU, or on a CPU by gloo."""
+    """Processes that share every step (DDP by gloo), on a CPU; the calls of a batch are shared out among them."""
     data_workers: int = Field(0, ge=0)
     """Processes that make batches while others are learned from: worth it where calls are varied anew every epoch."""
     checkpoint_s: float = Field(60.0, ge=0)

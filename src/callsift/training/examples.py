@@ -124,7 +124,9 @@ def class_balance(scheme: LabelScheme, examples: Sequence[Example]) -> dict[str,
     if scheme.kind == "number":
         return None
     allowed = stacked(examples)[scheme.finest_task].astype(np.float64)
-    allowed = allowed[allowed.any(axis=1)]
-    shares = (allowed / allowed.sum(axis=1, keepdims=True)).mean(axis=0)
+    weights = np.concatenate([example.weights for example in examples])  # several votes on a call are one label
+    told = allowed.any(axis=1)
+    allowed, weights = allowed[told], weights[told]
+    shares = np.average(allowed / allowed.sum(axis=1, keepdims=True), axis=0, weights=weights)
     by_class = scheme.membership(scheme.finest_task).astype(np.float64)
     return {grade: float(shares @ by_class[:, at]) for at, grade in enumerate(scheme.grades)}
