@@ -67,8 +67,8 @@ def main() -> None:
     print(json.dumps(figures, ensure_ascii=False, indent=2))
     if not options.dry and not options.settings:
         record(
-            f"nEMO mood calls, self-training with {options.share:.0%} of the labels, threshold {rules.threshold:g}, cap "
-            f"{rules.cap:g}, audio alone, speakers {', '.join(speakers)}, seeds {options.seeds}",
+            f"nEMO mood calls, self-training with {options.share:.0%} of the labels, threshold {rules.threshold:g}, "
+            f"cap {rules.cap:g}, audio alone, speakers {', '.join(speakers)}, seeds {options.seeds}",
             figures,
             data_sha256=data.sha256,
         )

@@ -25,11 +25,12 @@ from callsift.decision import (
     vector_from,
     vector_rows,
 )
-from callsift.errors import BundleError
+from callsift.errors import BundleError, UsageError
 from callsift.files import read_json, write_json
 from callsift.labels import load_scheme
 
 SCHEME = load_scheme("marketcalls")
+TARGET = {"A": 0.05, "B": 0.1, "C": 0.15, "D": 0.3, "E": 0.4}
 LOGITS = st.tuples(*(arrays(np.float64, (1, k), elements=st.floats(-8, 8)) for k in SCHEME.class_counts.values()))
 
 
@@ -90,7 +91,7 @@ def test_temperature_softens_and_keeps_the_order() -> None:
     assert soft.probabilities["five"]["A"] < sharp.probabilities["five"]["A"]
 
 
-def test_the_vector_stands_on_the_temperature_and_before_the_balance() -> None:
+def test_the_vector_stands_on_the_temperature() -> None:
     random = np.random.default_rng(0)
     logits = {task: random.normal(size=(3, k)) for task, k in SCHEME.class_counts.items()}
     scale, bias = (0.5, 1.0, 1.5, 2.0, 1.0), (0.3, 0.0, -0.3, 0.1, 0.0)
@@ -98,11 +99,6 @@ def test_the_vector_stands_on_the_temperature_and_before_the_balance() -> None:
     found = task_probabilities(logits, SCHEME, calibration)
     assert found["five"] == pytest.approx(softmax(logits["five"] / 2.0 * scale + bias))
     assert found["two"] == pytest.approx(softmax(logits["two"]))
-    even = dict.fromkeys(SCHEME.grades, 0.2)
-    target = {"A": 0.05, "B": 0.1, "C": 0.15, "D": 0.3, "E": 0.4}
-    corrected = task_probabilities(logits, SCHEME, replace(calibration, train_balance=even, target_balance=target))
-    expected = found["five"] * list(target.values())
-    assert corrected["five"] == pytest.approx(expected / expected.sum(axis=1, keepdims=True))
 
 
 def test_a_vector_is_kept_and_read_back_or_refused() -> None:
@@ -138,12 +134,45 @@ def test_bundles_with_and_without_a_vector_are_read(tmp_path: Path) -> None:
 
 
 def test_class_balance_correction_moves_the_odds_by_the_ratio() -> None:
-    """With equal logits the corrected probabilities are the target balance over the training balance."""
-    logits = {task: np.zeros((1, k)) for task, k in SCHEME.class_counts.items()}
-    even = dict.fromkeys(SCHEME.grades, 0.2)
-    target = {"A": 0.05, "B": 0.1, "C": 0.15, "D": 0.3, "E": 0.4}
-    found = task_probabilities(logits, SCHEME, Calibration(train_balance=even, target_balance=target))
-    assert found["five"][0] == pytest.approx(list(target.values()))
+    """Where the tasks agree on the even balance that they were trained on, the answer is the target balance."""
+    found = decide(_agreeing([0.2] * 5), SCHEME, Calibration(train_balance=_shares(0.2), target_balance=TARGET))[0]
+    assert found.probabilities["five"] == pytest.approx(TARGET, abs=1e-6)
+    assert found.raw["two"] == pytest.approx({"ABC": 0.6, "DE": 0.4}), "each task's own answer, not corrected"
+
+
+def test_a_shift_within_a_coarse_class_is_corrected_as_bayes_has_it() -> None:
+    """Grades drawn from Gaussians: the corrected answer is the posterior under the new balance, for every task."""
+    random = np.random.default_rng(0)
+    means, train = np.eye(5) * 1.5, np.array([0.4, 0.1, 0.1, 0.2, 0.2])
+    target = np.array([0.05, 0.1, 0.45, 0.2, 0.2])  # the buyers A, B and C keep their 0.6
+    likelihood = random.normal(size=(50, 5)) @ means.T - (means**2).sum(axis=1) / 2
+    exact = softmax(likelihood + np.log(target))
+    balances = [dict(zip(SCHEME.grades, shares.tolist(), strict=True)) for shares in (train, target)]
+    said = decide(_agreeing(softmax(likelihood + np.log(train))), SCHEME, Calibration({}, *balances))
+    found = np.array([list(verdict.probabilities["five"].values()) for verdict in said])
+    assert found == pytest.approx(exact, abs=1e-5)
+    assert [verdict.propensity for verdict in said] == pytest.approx(exact[:, :3].sum(axis=1), abs=1e-5)
+
+
+def test_a_grade_that_training_never_had_gets_no_share_and_nothing_is_divided_by_nothing() -> None:
+    never = _shares(0.25) | {"E": 0.0}
+    with pytest.raises(UsageError, match="never heard a call of grade 'E'.* a share of 0.01"):
+        decide(_agreeing([0.2] * 5), SCHEME, Calibration({}, never, never | {"D": 0.24, "E": 0.01}))
+    kept = decide(_agreeing([0.2] * 5), SCHEME, Calibration({}, never, never))[0].probabilities["five"]
+    assert kept == pytest.approx(never, abs=1e-6)
+    sure = {task: np.eye(k)[-1:] * 800 for task, k in SCHEME.class_counts.items()}  # of E, to the last digit
+    only_a = decide(sure, SCHEME, Calibration({}, _shares(0.2), _shares(0.0) | {"A": 1.0}))[0]
+    assert only_a.probabilities["five"] == {"A": 1.0, "B": 0.0, "C": 0.0, "D": 0.0, "E": 0.0}
+
+
+def _shares(each: float) -> dict[str, float]:
+    return dict.fromkeys(SCHEME.grades, each)
+
+
+def _agreeing(grades: Any) -> dict[str, np.ndarray]:
+    """Logits with which every task says the same."""
+    rows = np.atleast_2d(np.asarray(grades))
+    return {task: np.log(rows @ SCHEME.membership(task).T.astype(float)) for task in SCHEME.tasks}
 
 
 def test_rank_score_prefers_a_very_positive_call() -> None:

@@ -1,15 +1,15 @@
 """Decision: logits of every task → one coherent answer.
 
-In this order: temperature per task (and, where it was fitted, a scale and bias per class), class-balance correction,
-combination. The combination finds the one
-distribution q over the grades that the tasks' answers make most likely, reading task t's probabilities p_t
-as counts of answers to a coarser question:
+In this order: temperature per task (and, where it was fitted, a scale and bias per class), combination, correction for
+another class balance. The combination finds the one distribution q over the grades that the tasks' answers make most
+likely, reading task t's probabilities p_t as counts of answers to a coarser question:
 
     maximise  Σ_t Σ_k p_t(k) · log q(k),   q(k) = Σ_{grade in class k} q(grade)
 
 The problem is concave and EM climbs it monotonically (Dempster, Laird & Rubin 1977, grouped data); where the
 tasks agree, q is simply the finest task's answer. Every task's reported probabilities are sums of q, so
-"A" and "not interested" can't both be said.
+"A" and "not interested" can't both be said. The balance is corrected for in q, and nowhere else: where the shares of
+grades change, so does what a coarser class is made of, which no factor on that class can mend.
 
 A scheme of kind `number` has no grades: its one output is the answer, kept within the range.
 """
@@ -23,9 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.errors import UsageError
 from callsift.labels import NUMBER_TASK, LabelScheme
 
 Array = NDArray[np.float64]
+
+_LEAST = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,11 @@ class VectorScaling:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What is applied to the logits before they are combined.
+    """What is applied to the logits before they are combined, and the class balances that are corrected for after it.
 
     `temperature`: per task, > 0. `vector`: per task, applied to the logits over the temperature, so that without it the
     temperature alone still calibrates. `train_balance` and `target_balance`: share of every grade in training and
-    where the model is used; the correction multiplies by their ratio, and is off where either is None.
+    where the model is used; the correction (`balanced`) multiplies by their ratio, and is off where either is None.
     """
 
     temperature: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +77,8 @@ def vector_from(rows: Mapping[str, Any] | None, scheme: LabelScheme) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one call or segment. `raw`: per task before combination; `probabilities`: after, coherent.
+    """What is said of one call or segment. `raw`: per task, each task's own calibrated answer; `probabilities`: combined
+    and corrected for the balance, coherent.
 
     `value`: the answer of a scheme of kind `number`, which has no grade and no probabilities.
     """
@@ -96,20 +100,13 @@ def softmax(logits: Array) -> Array:
 def task_probabilities(
     logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, calibration: Calibration
 ) -> dict[str, Array]:
-    """Calibrated, balance-corrected probabilities (B, K) of every task, not yet combined."""
+    """Calibrated probabilities (B, K) of every task, not yet combined nor corrected for any balance."""
     found: dict[str, Array] = {}
     for task in scheme.tasks:
         scaled = logits[task].astype(np.float64) / calibration.temperature.get(task, 1.0)
         if (vector := calibration.vector.get(task)) is not None:
             scaled = scaled * np.array(vector.scale) + np.array(vector.bias)
-        probabilities = softmax(scaled)
-        if calibration.train_balance and calibration.target_balance:
-            members = scheme.membership(task).astype(np.float64)
-            train = members @ np.array([calibration.train_balance[g] for g in scheme.grades])
-            target = members @ np.array([calibration.target_balance[g] for g in scheme.grades])
-            probabilities = probabilities * (target / np.maximum(train, 1e-12))
-            probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
-        found[task] = probabilities
+        found[task] = softmax(scaled)
     return found
 
 
@@ -129,6 +126,40 @@ def combine(probabilities: Mapping[str, Array], scheme: LabelScheme, steps: int 
     return np.asarray(q)
 
 
+def check_target(known: Mapping[str, float], target: Mapping[str, float]) -> None:
+    """Refuse a target balance that a model of the known one can't be corrected to.
+
+    Raises:
+        UsageError: a grade of which the model never heard a call is to have a share.
+    """
+    for grade, share in target.items():
+        if share > 0 and known[grade] <= 0:
+            raise UsageError(
+                f"the model never heard a call of grade '{grade}', and can't be corrected for a balance in which it has "
+                f"a share of {share:g}: give it 0, or train on calls of that grade"
+            )
+
+
+def balanced(grades: Array, known: Array, target: Array) -> Array:
+    """Probabilities of grades (B, G) that imply the balance `known` (G,), where `target` (G,) holds: ∝ q · target / known.
+
+    If only the balance differs, this is Bayes' rule (Saerens, Latinne & Decaestecker 2002, eq. 2.4). A grade whose
+    target is 0 gets 0. Taken in logarithms, so that no row is ever 0 / 0.
+    """
+    wanted = target > 0
+    factor = np.full(len(target), -np.inf)
+    factor[wanted] = np.log(target[wanted]) - np.log(known[wanted])
+    return softmax(np.log(np.maximum(grades, _LEAST)) + factor)
+
+
+def _corrected(grades: Array, scheme: LabelScheme, calibration: Calibration) -> Array:
+    known, target = calibration.train_balance, calibration.target_balance
+    if not known or not target:
+        return grades
+    check_target(known, target)
+    return balanced(grades, *(np.array([shares[grade] for grade in scheme.grades]) for shares in (known, target)))
+
+
 def propensity(grades: Array, scheme: LabelScheme) -> Array | None:
     """(B, G) → (B,): probability of the positive grades; None where the scheme has none."""
     if not scheme.positive:
@@ -146,7 +177,7 @@ def decide(logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, cali
         numbers = np.clip(logits[NUMBER_TASK][:, 0].astype(np.float64), *scheme.range)
         return [Verdict(None, None, float(number), {}, {}, float(number)) for number in numbers]
     raw = task_probabilities(logits, scheme, calibration)
-    grades = combine(raw, scheme)
+    grades = _corrected(combine(raw, scheme), scheme, calibration)
     likely = propensity(grades, scheme)
     worth = np.array([scheme.worth[g] for g in scheme.grades]) if scheme.worth else None
     verdicts = []

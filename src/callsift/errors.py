@@ -5,7 +5,8 @@
     CallsiftError                 base: `except CallsiftError` catches all of it
     ├── UsageError                the command was used wrongly (exit code 2)
     │   ├── ConfigError           a setting: unknown key, wrong type, contradiction
-    │   └── DataError             a manifest, transcript or prepared set; names file and line
+    │   ├── DataError             a manifest, transcript or prepared set; names file and line
+    │   └── NoRoomError           a disk is full: nothing is wrong with the data, and it goes on after room is made
     ├── BundleError               a bundle that is damaged, foreign or too new
     └── RecordingError            one recording can't be scored; carries an `ErrorCode`
 
@@ -86,6 +87,10 @@ class DataError(UsageError):
         super().__init__(where + message)
         self.path = path
         self.line = line
+
+
+class NoRoomError(UsageError):
+    """A disk is full. Never the fault of one call: whoever leaves out bad calls must let this through."""
 
 
 class BundleError(CallsiftError):

@@ -64,6 +64,23 @@ def test_any_finite_value_can_be_drawn(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_not_finite_is_refused(value: float) -> None:
+def test_a_row_without_a_figure_is_left_out_with_a_note(value: float) -> None:
+    whole = bar_chart("One", "One.", [Bar("x", 1.0, 0.5, 1.5)])
+    for drawn in (
+        bar_chart("One", "One.", [Bar("x", 1.0, 0.5, 1.5), Bar("nothing", value, value, value)], reference=value),
+        line_chart("One", "One.", {"x": [Point(1, 1.0, value, 2.0)], "nothing": [Point(2, value)]}),
+    ):
+        root = ET.fromstring(drawn)
+        notes = [each.text for each in root.iter(f"{SVG}text") if each.text and "left out" in each.text]
+        assert len(notes) == 1
+        assert "nothing" in notes[0]
+        assert "left out: nothing" in (root.find(f"{SVG}desc").text or "")  # type: ignore[union-attr]
+        assert "nan" not in drawn
+        assert "inf" not in drawn.replace("sans-serif", "")
+    assert "left out" not in whole
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_chart_of_nothing_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         bar_chart("One", "One.", [Bar("x", value)])

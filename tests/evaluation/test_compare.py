@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import permutation_test, rankdata
 from sklearn.metrics import roc_auc_score
 
+from callsift.errors import DataError
 from callsift.evaluation.compare import (
     auroc,
     clustered,
@@ -32,6 +33,22 @@ def test_auroc_is_that_of_scikit_learn_with_and_without_ties(levels: int) -> Non
 
 def test_auroc_of_one_kind_alone_is_undefined() -> None:
     assert np.isnan(auroc(np.array([True, True]), np.array([0.1, 0.2])))
+
+
+def test_what_is_undefined_is_refused_and_never_taken_for_significant() -> None:
+    truth, one, other = np.ones(6), np.arange(6.0), np.zeros(6)
+    groups = list(range(6))
+    for compared in (lambda: exchange_test(auroc, truth, [one], [other], groups),
+                     lambda: clustered_difference(auroc, truth, [one], [other], groups),
+                     lambda: clustered(auroc, truth, [one], groups)):  # fmt: skip
+        with pytest.raises(DataError, match="auroc says nothing of these items: all 6 are 1"):
+            compared()
+
+    def but_rarely(truth: np.ndarray, said: np.ndarray) -> float:
+        """Defined of the answers as they are, and of no exchange of some of them."""
+        return float(said.mean()) if said.std() == 0 else float("nan")
+
+    assert exchange_test(but_rarely, truth, [np.ones(6)], [np.zeros(6)], groups).p == 1.0
 
 
 def test_an_interval_over_groups_is_wider_than_one_over_items_where_groups_agree() -> None:

@@ -19,7 +19,6 @@ from callsift.evaluation.metrics import (
     macro_f1,
     majority,
     mean_absolute_error,
-    paired_difference,
     weighted_f1,
 )
 from callsift.evaluation.tasks import figures_by_task, table_of
@@ -56,14 +55,6 @@ def test_bootstrap_covers_the_truth_as_often_as_it_says() -> None:
         found = bootstrap(accuracy, np.ones(150, np.int64), right, draws=400, seed=1)
         covered += found.low <= 0.7 <= found.high
     assert 180 <= covered <= 200
-
-
-def test_paired_difference_of_equal_models_is_nothing() -> None:
-    truth = np.arange(60) % 3
-    one = (truth + (np.arange(60) % 4 == 0)) % 3
-    found = paired_difference(accuracy, truth, one, one)
-    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
-    assert paired_difference(accuracy, truth, truth, one).low > 0.0
 
 
 def test_majority_takes_the_commonest_known_class() -> None:

@@ -72,6 +72,13 @@ def test_an_honest_model_shows_what_chance_would_and_an_overconfident_one_more()
             assert found[key]["value"] >= 0.0
 
 
+def test_the_interval_of_a_calibration_error_holds_its_value_and_can_reach_zero() -> None:
+    """Perfectly calibrated answers have a calibration error of 0, which percentiles of draws never reach."""
+    found = [figures_of_answers(*_answers(80, seed=seed), draws=200)["ece_mass"] for seed in range(40)]
+    assert all(0.0 <= each["low"] <= each["value"] <= each["high"] for each in found)
+    assert sum(each["low"] == 0.0 for each in found) >= 10
+
+
 def test_intervals_draw_whole_calls() -> None:
     probabilities, truth = _answers(50)
     ten = [str(at) for at in range(50) for _ in range(10)]

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from callsift.decision import balanced
 from callsift.errors import DataError
 from callsift.evaluation.shift import (
     Array,
     Scored,
     bbse_balance,
     confusion,
-    corrected,
     em_balance,
     estimate_both,
     implied_balance,
@@ -62,7 +62,7 @@ def test_both_recover_a_large_pool_and_correct_its_answers() -> None:
     np.testing.assert_allclose(bbse.balance, TARGET, atol=0.05)
     np.testing.assert_allclose(implied, TRAIN, atol=0.05)
     points, grades = drawn(np.random.default_rng(2), 2000, TARGET)
-    before, after = said(points), corrected(said(points), implied, em.balance)
+    before, after = said(points), balanced(said(points), implied, em.balance)
     assert (after.argmax(axis=1) == grades).mean() > (before.argmax(axis=1) == grades).mean() + 0.05
 
 
@@ -74,7 +74,7 @@ def test_em_ends_where_its_own_equation_holds(seed: int, calls: int, grades: int
     pool, implied = random.dirichlet(np.ones(grades), calls), random.dirichlet(5 * np.ones(grades))
     found = em_balance(pool, implied, steps=20_000, tolerance=1e-12)[0]
     assert found.sum() == pytest.approx(1.0)
-    np.testing.assert_allclose(corrected(pool, implied, found).mean(axis=0), found, atol=1e-6)
+    np.testing.assert_allclose(balanced(pool, implied, found).mean(axis=0), found, atol=1e-6)
 
 
 def test_em_finds_the_likeliest_balance_wherever_it_starts() -> None:
@@ -110,7 +110,6 @@ def test_no_shift_is_no_shift() -> None:
     found = estimate_shift("ABC", *both(4, 300, 600, TRAIN), TRAIN, draws=60)
     for each in (found.em, found.bbse):
         np.testing.assert_allclose(each.balance, TRAIN, atol=0.08)
-    assert found.mixture_p is not None
     assert found.mixture_p > 0.05
     assert any("no shift is shown" in warning for warning in found.warnings)
     assert not found.advised
@@ -187,7 +186,25 @@ def test_segments_of_a_call_are_drawn_together() -> None:
     widths = [np.subtract(found.high, found.low).sum() for each in (twice, alone)
               for found in estimate_both(each, pool, TRAIN, draws=100)[2:]]  # fmt: skip
     assert widths[0] > widths[1]
-    assert estimate_shift("ABC", twice, pool, TRAIN, draws=20).mixture_p is None
+    single = estimate_shift("ABC", validation, pool, TRAIN, draws=20)
+    assert estimate_shift("ABC", twice, pool, TRAIN, draws=20).mixture_p == single.mixture_p, "one of each four"
+
+
+def test_a_grade_that_was_never_heard_is_left_out_with_a_note() -> None:
+    validation, pool = both(12, 100, 200)
+    wider = [Scored(np.hstack([each.probabilities, np.zeros((len(each.probabilities), 1))]), each.grades)
+             for each in (validation, pool)]  # fmt: skip
+    found = estimate_shift("ABCD", wider[0], wider[1], np.append(TRAIN, 0.0), draws=20)
+    alone = estimate_shift("ABC", validation, pool, TRAIN, draws=20)
+    for mine, theirs in ((found.em, alone.em), (found.bbse, alone.bbse)):
+        np.testing.assert_allclose(mine.balance, np.append(theirs.balance, 0.0), atol=1e-6)
+    assert (found.implied[3], found.em.high[3]) == (0.0, 0.0)
+    assert any("no call of grade 'D' was in training or validation" in note for note in found.notes)
+    assert found.against == alone.against
+    graded = np.append(validation.grades if validation.grades is not None else [], [3, 3])
+    more = Scored(np.vstack([wider[0].probabilities, [[0.2, 0.3, 0.5, 0.0]] * 2]), graded.astype(np.int64))
+    unlearnt = estimate_shift("ABCD", more, wider[1], np.append(TRAIN, 0.0), method="bbse", draws=20)
+    assert any("training held no call of grade 'D'" in why for why in unlearnt.against)
 
 
 def test_the_same_seed_gives_the_same() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.thresholds import Graded, at_threshold, for_capacity, for_precision, wilson
+from callsift.evaluation.thresholds import Graded, at_least, for_capacity, for_precision, wilson
 
 
 def _drawn(seed: int, calls: int = 400, groups: int | None = None) -> Graded:
@@ -19,6 +20,10 @@ def _drawn(seed: int, calls: int = 400, groups: int | None = None) -> Graded:
     scores = random.random(calls)
     owners = tuple(str(at if groups is None else at % groups) for at in range(calls))
     return Graded(scores, random.random(calls) < scores**2, owners)
+
+
+def _single(calls: int) -> tuple[str, ...]:
+    return tuple(map(str, range(calls)))
 
 
 def _true_precision(threshold: float) -> float:
@@ -36,6 +41,41 @@ def test_the_promised_precision_is_kept_in_19_of_20_data_sets() -> None:
     broken = np.mean(np.array(found) < wish)
     assert broken <= 0.05
     assert np.mean(np.array(found) < 1.0) > 0.8, "it must not buy its honesty with silence"
+
+
+def test_the_promise_is_kept_where_buyers_are_rare_and_the_wish_is_low() -> None:
+    """Scores that say nothing, 8 % buyers: whatever is named for a wish above 8 % is a broken promise."""
+    random = np.random.default_rng(1)
+    named = 0
+    for _ in range(300):
+        buyers = random.random(300) < 0.08
+        graded = Graded(random.random(300), np.where(buyers.sum() < 10, np.arange(300) < 10, buyers), _single(300))
+        try:
+            for_precision(graded, 0.08 + 1e-6)
+        except UsageError:
+            continue
+        named += 1
+    assert named / 300 <= 0.05
+
+
+@pytest.mark.parametrize(("right", "of", "risk"), [(1, 1, 0.05), (8, 10, 0.025), (24, 300, 0.00625), (300, 300, 0.01)])
+def test_the_exact_bound_is_scipys(right: int, of: int, risk: float) -> None:
+    assert at_least(right, of, risk) == pytest.approx(
+        binomtest(right, of, alternative="greater").proportion_ci(1 - risk, "exact").low
+    )
+    assert at_least(0, of, risk) == 0.0
+
+
+def test_a_customer_with_many_calls_is_one_piece_of_evidence() -> None:
+    """40 customers with ten calls each that all buy or all don't assure no more than 40 calls would."""
+    customer = np.repeat(np.arange(40), 10)
+    graded = Graded(0.5 + customer / 100, (customer >= 20), tuple(map(str, customer)))
+    assured = for_precision(graded, 0.6).assured
+    assert assured is not None
+    assert assured <= at_least(20, 20, 0.05 / 8)
+    alone = for_precision(Graded(graded.scores, graded.buyers, _single(400)), 0.6).assured
+    assert alone is not None
+    assert alone > 0.85
 
 
 def test_what_is_told_of_a_threshold_is_counted() -> None:
@@ -61,8 +101,8 @@ def test_groups_that_are_alike_widen_the_interval() -> None:
     scores = np.linspace(0.0, 1.0, 400)
     buyers = (np.arange(400) % 10) < 6
     owners = tuple(str(at % 10) for at in range(400))
-    alone = at_threshold(Graded(scores, buyers, tuple(map(str, range(400)))), 0.5).precision
-    together = at_threshold(Graded(scores, buyers, owners), 0.5).precision
+    single = tuple(map(str, range(400)))
+    alone, together = (for_capacity(Graded(scores, buyers, each), 1, 2).precision for each in (single, owners))
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 

@@ -43,11 +43,16 @@ def small_config() -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def practice(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of twelve shipped calls: eight to train on, two to validate, two to test; some without audio."""
+    """Twelve shipped calls: eight to train on, two to validate, two to test; some without audio, no grade only once."""
     calls = read_manifest(demo / "manifest.jsonl").calls[::2]
     splits = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
     chosen = [
-        replace(call, split=split, **({"audio": None} if at % 4 == 1 and call.turns else {}))
+        replace(
+            call,
+            split=split,
+            label="A" if call.label == "B" else call.label,
+            audio=None if at % 4 == 1 and call.turns else call.audio,
+        )
         for at, (call, split) in enumerate(zip(calls, splits, strict=True))
     ]
     path = tmp_path_factory.mktemp("practice") / "manifest.jsonl"

@@ -10,7 +10,7 @@ import pytest
 
 from callsift.config import AugmentConfig, TrainConfig
 from callsift.data.manifest import read_manifest
-from callsift.errors import RecordingError
+from callsift.errors import NoRoomError, RecordingError
 from callsift.labels import load_scheme
 from callsift.pipeline import Pipeline
 from callsift.training.assemble import make_tokenizer
@@ -57,8 +57,8 @@ def _same(one: CallInputs, other: CallInputs) -> bool:
 
 def test_a_call_is_heard_once_whatever_its_label(pipeline: Listening, recorded: Call) -> None:
     material, maker = Material(), Maker(pipeline, STREAMS)
-    first = material.take(maker, replace(recorded, label="A", split="train", group="g"), varied=False)
-    second = material.take(maker, replace(recorded, label="E", split="test"), varied=False)
+    first = material.take(maker, replace(recorded, label="A", split="train", group="g"))
+    second = material.take(maker, replace(recorded, label="E", split="test"))
     assert pipeline.heard == 1
     assert _same(first.inputs, second.inputs)
     assert (first.prepared.call.label, first.prepared.call.group) == ("A", "g")
@@ -67,11 +67,11 @@ def test_a_call_is_heard_once_whatever_its_label(pipeline: Listening, recorded: 
 
 def test_another_front_end_hears_it_anew(small_config: TrainConfig, pipeline: Listening, recorded: Call) -> None:
     material = Material()
-    material.take(Maker(pipeline, STREAMS), recorded, varied=False)
+    material.take(Maker(pipeline, STREAMS), recorded)
     other = Listening(
         small_config.front_end.model_copy(update={"silence": "remove"}), make_tokenizer(small_config), None
     )
-    material.take(Maker(other, STREAMS), recorded, varied=False)
+    material.take(Maker(other, STREAMS), recorded)
     assert (pipeline.heard, other.heard) == (1, 1)
 
 
@@ -92,7 +92,7 @@ def test_a_call_that_can_not_be_used_is_told_every_time(pipeline: Listening, tmp
     material, maker = Material(), Maker(pipeline, STREAMS)
     for _ in range(2):
         with pytest.raises(RecordingError, match=r"broken\.wav"):
-            material.take(maker, Call("x", audio=broken), varied=False)
+            material.take(maker, Call("x", audio=broken))
     assert pipeline.heard == 1
 
 
@@ -100,7 +100,7 @@ def test_variations_are_the_same_in_any_order_and_keep_the_segments(pipeline: Li
     maker = Maker(pipeline, STREAMS, augment=VARIED, seed=3)
     one = Material().take(maker, recorded, varied=True)
     material = Material()
-    material.take(maker, recorded, varied=False)  # its recording is let go, and read again for the variations
+    material.take(maker, recorded)  # its recording is let go, and read again for the variations
     other = material.take(maker, recorded, varied=True)
     assert len(one.varied) == len(other.varied) == 2
     for mine, theirs in zip(one.varied, other.varied, strict=True):
@@ -150,3 +150,35 @@ def test_what_finds_no_room_in_memory_is_read_back_the_same() -> None:
             assert stream is not None
             assert stream.values.dtype == expected.dtype
             assert np.array_equal(stream.values, expected)
+
+
+def test_a_full_disk_is_no_fault_of_the_call(
+    pipeline: Listening, recorded: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left out in silence; what is read at once needs no room."""
+    material, maker = Material(), Maker(pipeline, STREAMS)
+    material._scratch = Scratch(memory_bytes=0)
+    monkeypatch.setattr("callsift.training.scratch._LEFT_FREE_BYTES", 1 << 60)
+    with pytest.raises(NoRoomError, match="TMPDIR"):
+        material.take(maker, recorded)
+    assert _arrays(material.take(maker, recorded, once=True).inputs)
+    monkeypatch.undo()
+    assert _arrays(material.take(maker, recorded).inputs)
+
+
+def test_a_file_that_is_gone_costs_its_own_call(pipeline: Listening, recorded: Call, tmp_path: Path) -> None:
+    assert recorded.audio is not None
+    copy = tmp_path / recorded.audio.name
+    copy.write_bytes(recorded.audio.read_bytes())
+    call = replace(recorded, audio=copy)
+    copy.unlink()
+    with pytest.raises(RecordingError, match="can't be read"):
+        Material().take(Maker(pipeline, STREAMS), call)
+
+
+def test_text_alone_is_varied_without_hearing_the_recording(pipeline: Listening, recorded: Call) -> None:
+    material = Material()
+    maker = Maker(pipeline, ("text",), augment=VARIED)
+    material.take(maker, recorded)
+    material.take(maker, recorded, varied=True)
+    assert pipeline.heard == 1

@@ -26,7 +26,7 @@ from callsift.training.export import export
 from callsift.training.fit import predict
 from callsift.training.material import Maker
 from callsift.training.run import Run, load_run, train
-from callsift.types import Call, CallInputs, StreamInput, Turn
+from callsift.types import Call, CallInputs, RaterLabel, StreamInput, Turn
 
 
 def test_a_run_holds_all_that_is_promised(run: Run) -> None:
@@ -267,3 +267,46 @@ def test_the_defaults_stand_once_and_the_pair_of_encoders_is_tiny() -> None:
     alone = build_network(classes=scheme.class_counts)
     assert {n: p.shape for n, p in ours.named_parameters()} == {n: p.shape for n, p in alone.named_parameters()}
     assert sum(p.numel() for p in ours.encoders.parameters()) <= 500_000
+
+
+def test_a_resumed_run_learns_from_what_it_was_begun_with(
+    practice: Path, small_config: TrainConfig, tmp_path: Path
+) -> None:
+    """Recordings and transcripts behind an unchanged manifest may have changed, and so may the options."""
+    calls = read_manifest(practice).calls
+    for call in calls:
+        (tmp_path / f"{call.call_id}.txt").write_text("agent: good morning\ncustomer: yes please\n", "utf-8")
+    spoken = [replace(c, audio=None, turns=(), transcript=tmp_path / f"{c.call_id}.txt") for c in calls]
+    write_manifest(tmp_path / "manifest.jsonl", spoken)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(_: object) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(tmp_path / "manifest.jsonl", tmp_path / "run", small_config, asr="none", on_epoch=stop)
+    with pytest.raises(DataError, match="begun with --asr none; resume with the same"):
+        train(tmp_path / "manifest.jsonl", tmp_path / "run", small_config, resume=True)
+    (tmp_path / f"{calls[0].call_id}.txt").write_text("customer: no\n", "utf-8")
+    with pytest.raises(DataError, match="other recordings or transcripts behind the same manifest"):
+        train(tmp_path / "manifest.jsonl", tmp_path / "run", small_config, asr="none", resume=True)
+
+
+def test_a_grade_with_a_single_call_is_refused(practice: Path, small_config: TrainConfig, tmp_path: Path) -> None:
+    calls = [replace(call, label="A") for call in read_manifest(practice).calls]
+    write_manifest(tmp_path / "manifest.jsonl", [replace(calls[0], label="E"), *calls[1:]])
+    with pytest.raises(DataError, match="grade 'E' has a single call"):
+        train(tmp_path / "manifest.jsonl", tmp_path / "run", small_config, asr="none")
+
+
+def test_votes_that_would_be_passed_over_are_named(practice: Path, small_config: TrainConfig, tmp_path: Path) -> None:
+    calls = read_manifest(practice).calls
+    config = small_config.model_copy(update={"fit": small_config.fit.model_copy(update={"soft_labels": True})})
+    with pytest.raises(DataError, match="no call has two"):
+        train(practice, tmp_path / "run", config, asr="none")
+    votes = (RaterLabel("ann", "A"), RaterLabel("bob", "B"))
+    write_manifest(tmp_path / "manifest.jsonl", [replace(calls[0], label=None, labels=votes), *calls[1:]])
+    with pytest.raises(DataError, match="1 calls have votes and no label"):
+        train(tmp_path / "manifest.jsonl", tmp_path / "run", config, asr="none")

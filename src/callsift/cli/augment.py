@@ -48,7 +48,7 @@ def augment(
     """
     from callsift.cli.show import say
     from callsift.config import load_train_config
-    from callsift.data.manifest import read_manifest
+    from callsift.data.manifest import manifest_file, read_manifest
     from callsift.files import exclusive_lock, sha256_of_file
     from callsift.pipeline import DEFAULT_ASR, check_prepared
     from callsift.pipeline.augmented_set import AugmenterSpec, begin, training_part
@@ -59,7 +59,7 @@ def augment(
         raise UsageError("nothing is to be varied: name effects, as in --set augment=paper or augment=telephone")
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file; --output names a folder")
-    manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
+    manifest = read_manifest(manifest_file(data))
     check_prepared(manifest.path.parent, chosen.front_end.sha256)
     calls = training_part(manifest)
     if not any(call.split == "val" for call in manifest.calls):

@@ -65,13 +65,13 @@ def raters(
 
 def _write_majority(found: Manifest, scheme: LabelScheme, output: Path) -> None:
     from callsift.cli.show import say
-    from callsift.data.manifest import write_manifest
+    from callsift.data.carry import rewrite_manifest
     from callsift.evaluation.agreement import majority_label
 
     if output.exists():
         raise UsageError(f"{output} exists; name another, or remove it")
     calls = [replace(call, label=majority_label(call, scheme)) for call in found.calls]
-    write_manifest(output, calls)
+    rewrite_manifest(output, calls, found.path)
     voted = [call for call in calls if call.labels]
     tied = sum(isinstance(call.label, tuple) for call in voted)
     say(f"written: {output}; {len(voted)} of {len(calls)} calls by vote, {tied} of them undecided: several grades")
@@ -128,9 +128,9 @@ def suspects(
 ) -> None:
     """The likeliest mislabelled calls, by models that never saw them. Stopped, it goes on when run again."""
     from callsift.cli.show import progress, say
-    from callsift.cli.train import _require_torch
+    from callsift.cli.parts import require_torch
 
-    _require_torch()
+    require_torch()
     from callsift.config import load_train_config
     from callsift.evaluation.reliability import PROPENSITY, reliability_line
     from callsift.evaluation.suspects import find_suspects

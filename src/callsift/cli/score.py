@@ -106,7 +106,7 @@ def score(
     from callsift.bundle import find_bundle, load_bundle
     from callsift.cli.show import say
     from callsift.scoring.batch import BatchScorer, ScorerSpec
-    from callsift.scoring.callback import BalancedSpec, call_back_by, read_balance
+    from callsift.scoring.callback import BalancedSpec, call_back_by, hashes_of, read_balance
     from callsift.scoring.output import FORMATS, require_parquet
     from callsift.scoring.sources import find_calls, parse_channels
 
@@ -124,10 +124,10 @@ def score(
     spec = ScorerSpec(folder, asr, diarizer=diarizer, redact=redact, said=said)
     call_back = None
     if balance is not None or threshold is not None or top is not None:
-        scheme = load_bundle(folder).scheme
-        call_back = call_back_by(threshold, top, scheme)
-        if balance is not None:
-            here = read_balance(balance, scheme)
+        asked = load_bundle(folder)
+        here = None if balance is None else read_balance(balance, asked.scheme, hashes_of(asked))
+        call_back = call_back_by(threshold, top, asked.scheme, hashes_of(asked), here)
+        if here is not None:
             if here.warning:
                 say(f"warning: {balance} advises against its own use: {here.warning}")
             spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=here)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.parts import is_run, require_torch, scorer_of
 from callsift.cli.train import CONFIG_HELP
 from callsift.errors import UsageError
 
@@ -66,9 +67,7 @@ def self_train(
     The best round by validation is the result; labels alone (round 0) may be. Every accepted label is in ledger.jsonl.
     Needs: pip install "callsift[train]".
     """
-    from callsift.cli.train import _require_torch
-
-    _require_torch()
+    require_torch()
     from callsift.cli.show import progress, say
     from callsift.config import load_train_config
     from callsift.training.pseudo_labels import AcceptRules
@@ -96,6 +95,8 @@ def _say_round(done: Round) -> None:
 
 
 def _print_rounds(result: Mapping[str, Any]) -> None:
+    from callsift.cli.show import print_columns
+
     rounds = result["rounds"]
     head = ["round", *rounds[0]["accepted"], "right", "val accuracy", "val macro F1", "monitor"]
     rows = []
@@ -105,21 +106,24 @@ def _print_rounds(result: Mapping[str, Any]) -> None:
         cells = [_interval(each["figures"].get(name)) for name in ("accuracy", "macro_f1")]
         counts = (str(count) for count in each["accepted"].values())
         rows.append([f"{each['number']}{best}", *counts, right, *cells, f"{each['monitor']:.4f}"])
-    _print_table("pseudo-labels by grade, and validation", head, rows)
+    print_columns("pseudo-labels by grade, and validation", head, rows)
 
 
 def _print_end(result: Mapping[str, Any], folder: Path) -> None:
-    from callsift.cli.show import say
+    from callsift.cli.show import print_columns, say
+    from callsift.evaluation.tasks import table_of
 
     run = folder / result["run"]
     say(f"stopped: {result['stopped']}")
+    if lost := result["pool_not_scored"]:
+        first, why = next(iter(lost.items()))
+        say(f"{len(lost)} calls of the pool could not be scored; the first, {first}: {why}")
     if result["best_round"] == 0:
         say("the labels alone were best on validation: pseudo-labels did not help")
     else:
         say(_against_labels_alone(result))
     if result["test"] is not None:
-        head, rows = _figures(result["test"]["combined"])
-        _print_table(f"test, round {result['best_round']}", head, rows)
+        print_columns(f"test, round {result['best_round']}", *table_of(result["test"]["combined"]))
     say(f"Best run: {run}. Next: callsift export {run} -o BUNDLE")
 
 
@@ -181,14 +185,12 @@ def _model(
     model: Path, validation: Path | None, asr: str | None, diarizer: str | None
 ) -> tuple[Scorer, Sequence[Said]]:
     """The scorer, and what it says of the validation calls: a run's own predictions, or the graded calls given."""
-    from callsift.cli.train import _scorer_of
     from callsift.evaluation.predictions import read_run
     from callsift.evaluation.scored import said_of_run
 
-    is_run = (model / "config.yaml").is_file()
-    if validation is None and not is_run:
+    if validation is None and not is_run(model):
         raise UsageError(f"{model} is a bundle, which keeps no calls: name graded ones by --validation DATA")
-    scorer = _scorer_of(model, asr, diarizer)
+    scorer = scorer_of(model, asr, diarizer)
     if scorer.scheme.kind == "number":
         raise UsageError(f"{model} gives a number, which has no class balance")
     if validation is None:
@@ -219,7 +221,7 @@ def _has_label(call: Any) -> bool:
 
 
 def _print_shift(found: Shift) -> None:
-    from callsift.cli.show import say
+    from callsift.cli.show import print_columns, say
 
     rows = [
         [
@@ -231,7 +233,7 @@ def _print_shift(found: Shift) -> None:
         for at, grade in enumerate(found.grades)
     ]
     title = f"class balance of {found.calls['pool']} calls, by {found.calls['validation']} validation calls"
-    _print_table(title, ["grade", "training", "implied", "EM", "BBSE"], rows)
+    print_columns(title, ["grade", "training", "implied", "EM", "BBSE"], rows)
     for warning in found.warnings:
         say(f"warning: {warning}")
     advice = "is advisable" if found.advised else "is not advisable"
@@ -240,23 +242,3 @@ def _print_shift(found: Shift) -> None:
 
 def _interval(figure: Mapping[str, float] | None) -> str:
     return "–" if figure is None else f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-
-
-def _figures(figures: Mapping[str, Mapping[str, Any]]) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    from callsift.evaluation.tasks import table_of
-
-    return table_of(figures)
-
-
-def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in head:
-        table.add_column(name, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(width=140).print(table)

@@ -117,6 +117,21 @@ def print_table(rows: Sequence[Mapping[str, Any]], true_labels: Mapping[str, Lab
         console.print(Text(legend, "dim"))
 
 
+def print_columns(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int = PIPED_WIDTH) -> None:
+    """A plain table on stdout, as wide as it is whatever the terminal's width; cells are text, not markup."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in head:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=width).print(table)
+
+
 def _legend(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the table's numbers mean, in one line."""
     weighed = any(segment["contribution"] is not None for row in rows for segment in row["segments"])

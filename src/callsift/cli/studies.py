@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
-from callsift.cli.train import CONFIG_HELP, _require_torch
+from callsift.cli.parts import require_torch
+from callsift.cli.train import CONFIG_HELP
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def ablate(
 
     The same command again goes on with a study that was stopped. Exit code: 0 all trained, 1 some failed, 2 wrong use.
     """
-    _require_torch()
+    require_torch()
     from callsift.training.studies.ablate import ablation
 
     design = _design(folds, test_folds, seeds)
@@ -103,7 +104,7 @@ def learning_curve(
 
     The same command again goes on with a study that was stopped. Exit code: 0 all trained, 1 some failed, 2 wrong use.
     """
-    _require_torch()
+    require_torch()
     from callsift.training.studies.learning_curve import learning_curve as curve
 
     design = _design(folds, test_folds, seeds)
@@ -136,7 +137,7 @@ def segment_length(
 
     The same command again goes on with a study that was stopped. Exit code: 0 all trained, 1 some failed, 2 wrong use.
     """
-    _require_torch()
+    require_torch()
     from callsift.training.studies.segment_length import segment_length as lengths_of
 
     design = _design(folds, test_folds, seeds)
@@ -170,7 +171,7 @@ def transfer(
 
     The same command again goes on with a study that was stopped. Exit code: 0 all trained, 1 some failed, 2 wrong use.
     """
-    _require_torch()
+    require_torch()
     from callsift.labels import load_scheme
     from callsift.training.studies.transfer import transfer as study_of
     from callsift.training.studies.transfer import transfer_lines

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
-from callsift.errors import UsageError
-
-if TYPE_CHECKING:
-    from callsift.scoring.scorer import Scorer
+from callsift.cli.parts import graded_calls, require_torch, scorer_of, trained_on
 
 CONFIG_HELP = "A YAML file of settings, or a preset: tiny, english, mandarin, multilingual, paper-marketcalls."
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
@@ -35,7 +32,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
-    _require_torch()
+    require_torch()
     from callsift.cli.show import progress, say, step_bar
     from callsift.config import load_train_config
     from callsift.training.run import train as run_training
@@ -70,16 +67,16 @@ def export(
     asr: Annotated[str | None, typer.Option("--asr", help="With --int8: speech recognition for its calls.")] = None,
 ) -> None:
     """Write a run as a bundle, the folder that `callsift score --model` takes."""
-    _require_torch()
+    require_torch()
     from callsift.cli.show import say
-    from callsift.data.manifest import read_manifest
+    from callsift.data.manifest import manifest_file, read_manifest
     from callsift.training.export import export as export_run
     from callsift.training.int8 import Int8Check
     from callsift.training.run import load_run
 
     check = None
     if int8 is not None:
-        calls = read_manifest(int8 / "manifest.jsonl" if int8.is_dir() else int8).calls
+        calls = read_manifest(manifest_file(int8)).calls
         check = Int8Check(calls, bound, asr)
     bundle = export_run(load_run(run), output, int8=check)
     say(f"{bundle.path}: {bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}")
@@ -88,30 +85,25 @@ def export(
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run, or a bundle (no torch needed).")],
     data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
-    split: Annotated[str | None, typer.Option("--split", help="Only calls of this split.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only calls of this split. Default: test, else all.")
+    ] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
 ) -> None:
     """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""
     from callsift.cli.show import print_warnings, progress, say
-    from callsift.data.manifest import read_manifest
-    from callsift.data.splits import labels_of
     from callsift.evaluation.evaluate import evaluate_calls
     from callsift.files import write_json
-    from callsift.pipeline import check_prepared
 
-    scorer = _scorer_of(model, asr, diarizer)
-    manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
-    manifest.check_labels(scorer.scheme)
-    check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
-    calls = [
-        c
-        for c in manifest.calls
-        if any(x is not None for x in labels_of(c, scorer.target)) and split in (None, c.split)
-    ]
-    if not calls:
-        raise UsageError(f"{data} has no labelled call" + (f" of split '{split}'" if split else ""))
+    scorer = scorer_of(model, asr, diarizer)
+    calls, _ = graded_calls(scorer, data, split)
+    if learnt := trained_on(model, calls):
+        say(
+            f"WARNING: the run was trained on {len(learnt)} of these {len(calls)} calls ('{learnt[0]}' is the first): "
+            "the figures say what it remembers, not what it is worth"
+        )
     found = evaluate_calls(scorer, progress(calls, len(calls), "scoring"))
     _print_figures("combined tasks", found["combined"])
     if "raw" in found:
@@ -138,36 +130,8 @@ def _say_calibration(found: Mapping[str, Any]) -> None:
             say(f"calibration ({found['kind']}) on {split}, {how}: {reliability_line(shown, task)}")
 
 
-def _scorer_of(model: Path, asr: str | None, diarizer: str | None) -> Scorer:
-    from callsift.bundle import find_bundle, load_bundle
-    from callsift.scoring.scorer import Scorer
-
-    if (model / "config.yaml").is_file():
-        _require_torch()
-        from callsift.training.run import load_run
-
-        return load_run(model).scorer(asr=asr, diarizer=diarizer)
-    return Scorer.from_bundle(load_bundle(find_bundle(str(model))), asr=asr, diarizer=diarizer)
-
-
 def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+    from callsift.cli.show import print_columns
     from callsift.evaluation.tasks import table_of
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    head, rows = table_of(figures)
-    for name in head:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=120).print(table)
-
-
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None or find_spec("safetensors") is None:
-        raise UsageError('this needs the training extra: pip install "callsift[train]"')
+    print_columns(title, *table_of(figures))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
-from callsift.cli.train import CONFIG_HELP, Folder, _require_torch
+from callsift.cli.parts import require_torch
+from callsift.cli.train import CONFIG_HELP, Folder
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was stopped.")] = False,
 ) -> None:
     """Search for the best settings, on validation calls only. Needs: pip install "callsift[train]"."""
-    _require_torch()
+    require_torch()
     _require_optuna()
     if timeout_h is not None and not timeout_h > 0:
         raise UsageError(f"--timeout-h {timeout_h:g} must be above 0")

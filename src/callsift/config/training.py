@@ -119,6 +119,8 @@ class TrainConfig(Settings):
             )
         if network.readout == "flatten" and network.fusion != "msmt-fn":
             raise ValueError(f"network.readout 'flatten' belongs to msmt-fn, and network.fusion is '{network.fusion}'")
+        if self.fit.soft_labels and self.target == "segment":
+            raise ValueError("fit.soft_labels learns from votes on calls, and target is 'segment': segments have none")
         if self.augment.on and self.augment.copies is None:
             _check_fresh(network)
         return self

@@ -89,6 +89,11 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
         raise
 
 
+def manifest_file(path: Path) -> Path:
+    """The manifest that a path means: itself, or that of a prepared set."""
+    return path / "manifest.jsonl" if path.is_dir() else path
+
+
 def call_row(call: Call, base: Path) -> dict[str, Any]:
     """A call as a manifest line whose paths are relative to the folder `base`."""
     row: dict[str, Any] = {

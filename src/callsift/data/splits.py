@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from callsift.data.same_audio import files_of, same_audio
+from callsift.data.votes import majority
 from callsift.errors import DataError
 from callsift.labels import LabelScheme
 from callsift.types import Call, Label, Target
-
-FINEST_PARTS = 20
-"""`hold_out` works in parts of a twentieth."""
 
 NUMBER_BANDS = 5
 """Labels that are numbers are spread by fifths of their ranks."""
@@ -34,6 +32,13 @@ def labels_of(call: Call, target: Target) -> tuple[Label | None, ...]:
     return (call.label,) if target == "call" else tuple(segment.label for segment in call.segments)
 
 
+def target_of(calls: Sequence[Call]) -> Target:
+    """What has labels: the calls, or, where no call has one and a segment does, the segments."""
+    if any(call.label is not None for call in calls):
+        return "call"
+    return "segment" if any(segment.label is not None for call in calls for segment in call.segments) else "call"
+
+
 def folds(calls: Sequence[Call], count: int, seed: int) -> list[list[int]]:
     """Indices of `count` folds: grouped by `group` and recording (else the call), stratified by label.
 
@@ -44,11 +49,15 @@ def folds(calls: Sequence[Call], count: int, seed: int) -> list[list[int]]:
 
 
 def hold_out(calls: Sequence[Call], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Indices of the kept and the held-out calls; about `share` of them held out, at least one of each."""
-    count = min(len(set(groups_of(calls))), FINEST_PARTS)
-    taken = min(max(1, round(share * count)), count - 1)
-    parts = folds(calls, count, seed)
-    return sorted(at for part in parts[taken:] for at in part), sorted(at for part in parts[:taken] for at in part)
+    """Indices of the kept and the held-out calls; about `share` of them held out, at least one group of each.
+
+    Raises:
+        DataError: a single group.
+    """
+    least = 0.5 / max(len(set(groups_of(calls))), 1)
+    taken = min(max(share, least), 1 - least)
+    kept, held_out = deal(calls, [1 - taken, taken], seed)
+    return kept, held_out
 
 
 def deal(calls: Sequence[Call], shares: Sequence[float], seed: int) -> list[list[int]]:
@@ -142,7 +151,7 @@ def _group(call: Call) -> str:
 
 
 def _strata(calls: Sequence[Call]) -> list[list[str]]:
-    """What each call counts for: its label, else its graders' commonest, else its segments' labels."""
+    """What each call counts for: its label, else the majority of its graders, else its segments' labels."""
     labels = [_labels(call) for call in calls]
     numbers = np.array([label for some in labels for label in some if isinstance(label, float)])
     if len(set(numbers)) <= NUMBER_BANDS:
@@ -158,7 +167,7 @@ def _labels(call: Call) -> Sequence[Label | None]:
     if call.label is not None:
         return [call.label]
     if call.labels:
-        return [Counter(rating.label for rating in call.labels).most_common(1)[0][0]]
+        return [majority([rating.label for rating in call.labels])]
     return [segment.label for segment in call.segments if segment.label is not None] or [None]
 
 
@@ -197,27 +206,46 @@ def shared_between(parts: Mapping[str, Sequence[Call]], *, by_audio: bool = True
                     break
 
 
-def check_classes(calls: Sequence[Call], scheme: LabelScheme, target: Target = "call") -> None:
+def check_classes(
+    calls: Sequence[Call], scheme: LabelScheme, target: Target = "call", homes: Sequence[str] | None = None
+) -> None:
     """Every grade that is given at all is given in two calls or more, so that it can be learned and checked.
 
     Numbers have no classes. A coarse label (several grades) counts for none of them.
 
+    Args:
+        homes: for every call its group (`groups_of`); a grade must lie in two of them then.
+
     Raises:
-        DataError: a grade with a single call; names both.
+        DataError: a grade with a single call, or in a single group; names both.
     """
-    for message in single_classes(calls, scheme, target):
+    for message in single_classes(calls, scheme, target, homes):
         raise DataError(message)
 
 
-def single_classes(calls: Sequence[Call], scheme: LabelScheme, target: Target = "call") -> list[str]:
-    """One sentence for every grade with a single call."""
-    holders: dict[str, list[str]] = defaultdict(list)
-    for call in calls if scheme.kind != "number" else ():
+def single_classes(
+    calls: Sequence[Call], scheme: LabelScheme, target: Target = "call", homes: Sequence[str] | None = None
+) -> list[str]:
+    """One sentence for every grade with a single call, or, with `homes`, in a single group."""
+    holders: dict[str, dict[str, str]] = defaultdict(dict)
+    for at, call in enumerate(calls if scheme.kind != "number" else ()):
         for grade in {label for label in labels_of(call, target) if isinstance(label, str)}:
-            holders[grade].append(call.call_id)
+            holders[grade][call.call_id] = homes[at] if homes is not None else call.call_id
     return [
-        f"grade '{grade}' has a single call ('{holders[grade][0]}'): it can't be both learned and checked; "
-        "grade more, or merge grades in the label scheme"
+        _single(grade, holders[grade])
         for grade in scheme.grades
-        if len(holders[grade]) == 1
+        if grade in holders and len(set(holders[grade].values())) == 1
     ]
+
+
+def _single(grade: str, holders: Mapping[str, str]) -> str:
+    """What is wrong with a grade whose calls lie in one group."""
+    call_id, home = next(iter(holders.items()))
+    where = (
+        f"has a single call ('{call_id}')" if len(holders) == 1
+        else f"lies in a single group ('{home}', {len(holders)} calls)"
+    )  # fmt: skip
+    return (
+        f"grade '{grade}' {where}: it can't be both learned and checked; "
+        f"grade more{'' if len(holders) == 1 else ', of other groups'}, or merge grades in the label scheme"
+    )

@@ -16,7 +16,7 @@ import soundfile
 from callsift.audio.decode import decode
 from callsift.audio.sound_file import Nameless
 from callsift.data.same_audio import files_of, same_audio
-from callsift.data.splits import label_key, shared_between, single_classes
+from callsift.data.splits import groups_of, label_key, labels_of, shared_between, single_classes, target_of
 from callsift.errors import RecordingError
 from callsift.labels import LabelScheme
 from callsift.text.normalise import normalise_text
@@ -74,7 +74,7 @@ def survey(
 ) -> Survey:
     """Look at calls as a set to learn from. `listen`: look at the recordings too, at their lengths and for copies."""
     files = list(dict.fromkeys(path for call in calls for path in files_of(call))) if listen else []
-    lengths = {path: _length_s(path, _rate(calls, path)) for path in progress(files, len(files), "recordings")}
+    lengths = {path: length_s(path, _rate(calls, path)) for path in progress(files, len(files), "recordings")}
     seconds = [length for length in lengths.values() if isinstance(length, float)]
     problems = [
         Problem("recording", f"recording '{path}': {why}") for path, why in lengths.items() if isinstance(why, str)
@@ -82,7 +82,7 @@ def survey(
     if listen:
         problems += _same_recordings(calls)
     problems += [*_same_texts(calls), *_shared(calls, listen)]
-    singles, remarks = _classes(calls, scheme)
+    singles, remarks = _classes(calls, scheme, listen)
     segments = [segment for call in calls for segment in call.segments]
     return Survey(
         calls=len(calls),
@@ -111,7 +111,7 @@ def _rate(calls: Sequence[Call], path: Path) -> int | None:
     return next((call.rate_hz for call in calls if call.audio == path), None)
 
 
-def _length_s(path: Path, rate_hz: int | None) -> float | str:
+def length_s(path: Path, rate_hz: int | None) -> float | str:
     """Seconds of a recording, or why there are none."""
     try:
         if not path.stat().st_size:
@@ -190,12 +190,23 @@ def _shared(calls: Sequence[Call], listen: bool) -> list[Problem]:
     return found
 
 
-def _classes(calls: Sequence[Call], scheme: LabelScheme) -> tuple[list[Problem], list[str]]:
-    """Grades with a single call: problems, unless no grade has two, as in a set to score; and grades with none."""
-    given = Counter(call.label for call in calls if isinstance(call.label, str))
-    singles = [Problem("single call", message) for message in single_classes(calls, scheme)]
+def _classes(calls: Sequence[Call], scheme: LabelScheme, listen: bool) -> tuple[list[Problem], list[str]]:
+    """Grades in a single call or group: problems, unless no grade has two calls, as in a set to score; and absent ones.
+
+    Labels of segments count where only segments have any. Recordings join groups only where they are listened to.
+    """
+    target = target_of(calls)
+    given = Counter(
+        label for call in calls for label in {label for label in labels_of(call, target) if isinstance(label, str)}
+    )
+    homes = groups_of(calls) if listen else [call.group or call.call_id for call in calls]
+    singles = [
+        Problem("single call" if "a single call" in message else "single group", message)
+        for message in single_classes(calls, scheme, target, homes)
+    ]
     absent = [grade for grade in scheme.grades if given and not given[grade]]
-    remarks = [f"no call has the grade {', '.join(absent)} of scheme '{scheme.id}'"] if absent else []
+    what = "call" if target == "call" else "segment"
+    remarks = [f"no {what} has the grade {', '.join(absent)} of scheme '{scheme.id}'"] if absent else []
     if any(count > 1 for count in given.values()):
         return singles, remarks
     return [], [*remarks, *(["no grade has two calls: too few to learn from"] if singles else [])]

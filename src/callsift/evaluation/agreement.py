@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callsift.data.splits import label_key
+from callsift.data.votes import majority
 from callsift.errors import DataError
 from callsift.evaluation.metrics import Interval
 from callsift.labels import LabelScheme
@@ -236,18 +237,10 @@ def _disputed(rated: Sequence[tuple[Call, dict[str, Label]]], level: Level, grad
 
 
 def majority_label(call: Call, scheme: LabelScheme) -> Label | None:
-    """The grade with most votes; several where they tie; of numbers the median; the call's own label without votes.
-
-    A vote for several grades counts for each in equal parts.
+    """What `data.votes.majority` makes of a call's votes; the call's own label without any.
 
     Raises:
         DataError: somebody rated the call twice.
     """
     votes = list(_ratings(call).values())
-    if not votes:
-        return call.label
-    if scheme.kind == "number":
-        return float(np.median([scheme.number(vote) for vote in votes]))
-    shares = _spread(votes, scheme.grades).sum(axis=0)
-    winners = tuple(g for g, share in zip(scheme.grades, shares, strict=True) if share >= shares.max() - 1e-9)
-    return winners[0] if len(winners) == 1 else winners
+    return majority(votes, scheme) if votes else call.label

@@ -6,10 +6,11 @@ and a description stand in the picture for those who don't see it, so the descri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from math import ceil, floor, isfinite, log10
+from typing import TypeVar
 
 WIDTH = 720
 ROW_PX = 28
@@ -75,13 +76,17 @@ def bar_chart(
     Args:
         title: one line above.
         description: what the chart shows, for who can't see it.
-        bars: from top to bottom.
+        bars: from top to bottom; one without a finite value is left out, and a note says so.
         axis: what the values are.
         reference: a value marked by a dashed line (chance, the first row).
 
     Raises:
-        ValueError: no bar, or a value that is not finite.
+        ValueError: no bar with a finite value.
     """
+    note = _missing(bar.label for bar in bars if not isfinite(bar.value))
+    bars, reference = _finite(bars), _or_none(reference)
+    if not bars:
+        raise ValueError("a chart needs at least one bar with a finite value")
     values = [bar.value for bar in bars] + ([] if reference is None else [reference])
     bounds = [bound for bar in bars for bound in (bar.low, bar.high) if bound is not None]
     ticks = _ticks(*_range([*values, *bounds, 0.0]))
@@ -97,7 +102,7 @@ def bar_chart(
     if reference is not None:
         parts.append(_rule(scale(reference), 40, scale(reference), bottom, "reference"))
     parts.append(_text((scale.start_px + scale.end_px) / 2, bottom + 34, axis, "soft", "middle"))
-    return _svg(title, description, parts, bottom + 46)
+    return _svg(title, description, parts, bottom + 46, note)
 
 
 def _bar(bar: Bar, shown: str, scale: _Scale, top: float) -> list[str]:
@@ -130,14 +135,18 @@ def line_chart(
     Args:
         title: one line above.
         description: what the chart shows, for who can't see it.
-        lines: name → points; at most four are told apart by colour.
+        lines: name → points; at most four are told apart by colour. A point without a finite value is left out, and a
+            note says so.
         x_axis: what x is.
         y_axis: what the values are.
         reference: a value marked by a dashed line.
 
     Raises:
-        ValueError: no point, or a value that is not finite.
+        ValueError: no point with a finite value.
     """
+    note = _missing(f"{name}, {_number(p.x)}" for name, line in lines.items() for p in line if not isfinite(p.value))
+    lines = {name: kept for name, line in lines.items() if (kept := _finite(line))}
+    reference = _or_none(reference)
     points = [point for line in lines.values() for point in line]
     values = [point.value for point in points] + ([] if reference is None else [reference])
     bounds = [bound for point in points for bound in (point.low, point.high) if bound is not None]
@@ -159,7 +168,30 @@ def line_chart(
         parts += _legend(list(lines), left)
     parts.append(_text(16, 44, y_axis, "soft", "start") if len(lines) == 1 else "")
     parts.append(_text((left + WIDTH - 24) / 2, bottom + 38, x_axis, "soft", "middle"))
-    return _svg(title, description, parts, bottom + 52)
+    return _svg(title, description, parts, bottom + 52, note)
+
+
+Drawn = TypeVar("Drawn", Bar, Point)
+
+
+def _finite(given: Sequence[Drawn]) -> list[Drawn]:
+    """Those with a value, each with its interval if that is finite too."""
+    return [
+        replace(each, low=None if bare else each.low, high=None if bare else each.high)
+        for each in given
+        if isfinite(each.value)
+        for bare in [_or_none(each.low) is None or _or_none(each.high) is None]
+    ]
+
+
+def _or_none(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _missing(names: Iterable[str]) -> str:
+    """The note on what has no figure, empty where everything has one."""
+    left_out = ", ".join(names)
+    return f"without a figure, left out: {left_out}" if left_out else ""
 
 
 def _line(name: str, line: Sequence[Point], across: _Scale, up: _Scale, colour: str) -> list[str]:
@@ -190,7 +222,10 @@ def _legend(names: Sequence[str], left: float) -> list[str]:
     return parts
 
 
-def _svg(title: str, description: str, parts: Sequence[str], height: float) -> str:
+def _svg(title: str, description: str, parts: Sequence[str], height: float, note: str) -> str:
+    if note:
+        parts, height = [*parts, _text(16, height + 8, note, "soft", "start")], height + 20
+        description = f"{description} {note.capitalize()}."
     body = "\n".join(part for part in parts if part)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cs-chart" role="img" viewBox="0 0 {WIDTH} {height:g}" '

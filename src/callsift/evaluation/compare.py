@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.errors import DataError
 from callsift.evaluation.metrics import Interval, Metric, accuracy
 
 Array = NDArray[Any]
@@ -67,13 +68,17 @@ def clustered(
         predicted: per seed (items,).
         groups: of every item what it belongs to.
         draws: resamplings.
+
+    Raises:
+        DataError: the metric is NaN of these items.
     """
 
     def figure(items: Array, seeds: Array) -> float:
         return float(np.mean([metric(truth[items], predicted[seed][items]) for seed in seeds]))
 
+    value = _defined(metric, truth, predicted)
     low, high = _drawn(figure, groups, len(predicted), draws)
-    return Interval(mean_over_seeds(metric, truth, predicted), low, high)
+    return Interval(value, low, high)
 
 
 def clustered_difference(
@@ -85,16 +90,30 @@ def clustered_difference(
     *,
     draws: int = INTERVAL_DRAWS,
 ) -> Interval:
-    """metric(one) − metric(other), mean over seeds, with its 95 % interval over the same groups and seeds for both."""
+    """metric(one) − metric(other), mean over seeds, with its 95 % interval over the same groups and seeds for both.
+
+    Raises:
+        DataError: the metric is NaN of these items.
+    """
     _check_seeds(one, other)
 
     def figure(items: Array, seeds: Array) -> float:
         right = truth[items]
         return float(np.mean([metric(right, one[s][items]) - metric(right, other[s][items]) for s in seeds]))
 
+    value = _defined(metric, truth, one) - _defined(metric, truth, other)
     low, high = _drawn(figure, groups, len(one), draws)
-    value = mean_over_seeds(metric, truth, one) - mean_over_seeds(metric, truth, other)
     return Interval(value, low, high)
+
+
+def _defined(metric: Metric, truth: Array, predicted: Sequence[Array]) -> float:
+    """The mean over seeds, refused where it is NaN."""
+    found = mean_over_seeds(metric, truth, predicted)
+    if np.isnan(found):
+        said = sorted(set(truth.tolist()))
+        what = f"all {len(truth)} are {said[0]:g}" if len(said) == 1 else "an answer is no number"
+        raise DataError(f"{metric.__name__} says nothing of these items: {what}; compare on items of both kinds")
+    return found
 
 
 def _drawn(
@@ -138,11 +157,14 @@ def exchange_test(
         units: of every item what is exchanged together with it.
         draws: most exchanges looked at.
         seed: of the random ones.
+
+    Raises:
+        DataError: the metric is NaN of these items. An exchange of which it is NaN counts as one that is as large.
     """
     _check_seeds(one, other)
     members = _members(units)
     exact = 2 ** len(members) <= draws
-    seen = mean_over_seeds(metric, truth, one) - mean_over_seeds(metric, truth, other)
+    seen = _defined(metric, truth, one) - _defined(metric, truth, other)
     swaps = _swaps(len(members), draws, seed, exact=exact)
     if metric is accuracy:
         right = np.mean([(a == truth).astype(float) - (b == truth) for a, b in zip(one, other, strict=True)], axis=0)
@@ -153,7 +175,7 @@ def exchange_test(
         for at, items in enumerate(members):
             home[items] = at
         found = np.array([_exchanged(metric, truth, one, other, swap[home]) for swap in swaps])
-    as_large = int((np.abs(found) >= abs(seen) - 1e-12).sum())
+    as_large = int((~(np.abs(found) < abs(seen) - 1e-12)).sum())
     p = as_large / len(found) if exact else (as_large + 1) / (len(found) + 1)
     return Tested(seen, float(p), len(members), exact)
 

@@ -35,7 +35,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
         for label, verdict in _answers(scorer, call, score):
             labels.append(label)
             verdicts.append(verdict)
-            groups.append(call.call_id)
+            groups.append(call.group or call.call_id)
     if not verdicts:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
     return {

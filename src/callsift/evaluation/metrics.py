@@ -178,17 +178,6 @@ def _picks(
         yield np.concatenate([members[at] for at in row])
 
 
-def paired_difference(
-    metric: Metric, truth: NDArray[Any], one: NDArray[Any], other: NDArray[Any], *, draws: int = 2000, seed: int = 0
-) -> Interval:
-    """metric(one) − metric(other) on the same calls, with its 95 % interval over paired resamplings."""
-    value = metric(truth, one) - metric(truth, other)
-    picks = np.random.default_rng(seed).integers(0, len(truth), (draws, len(truth)))
-    found = np.array([metric(truth[p], one[p]) - metric(truth[p], other[p]) for p in picks])
-    low, high = np.percentile(found, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
-
-
 def majority(truth: Classes, known: Classes | None = None) -> Classes:
     """What always answering the commonest class of `known` (the training part; else `truth`) predicts."""
     values, counts = np.unique(truth if known is None else known, return_counts=True)

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from callsift.config import TrainConfig, load_train_config
 from callsift.decision import Calibration, vector_from
 from callsift.errors import DataError
-from callsift.files import read_json
+from callsift.files import read_json, sha256_of_file
 from callsift.labels import NUMBER_TASK, LabelScheme, load_scheme
 from callsift.types import Label
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Items of a split: a call each, or a segment of it ("" for the call itself). `logits`: task → (items, K)."""
+    """Items of a split: a call each, or a segment of it ("" for the call itself). `logits`: task → (items, K).
+
+    `groups`: what each is evidence of together with others, the call's group, else the call.
+    """
 
     call_ids: tuple[str, ...]
     segment_ids: tuple[str, ...]
     labels: tuple[Label | None, ...]
     logits: dict[str, NDArray[np.float64]]
+    groups: tuple[str, ...]
 
 
 def read_predictions(path: Path, scheme: LabelScheme) -> Predictions:
@@ -44,9 +48,9 @@ def read_predictions(path: Path, scheme: LabelScheme) -> Predictions:
             for task, names in columns.items()
         }
         labels = tuple(_label(row["label"], scheme) for row in rows)
-        found = Predictions(
-            tuple(row["call_id"] for row in rows), tuple(row["segment_id"] for row in rows), labels, logits
-        )
+        calls, segments = (tuple(row[name] for row in rows) for name in ("call_id", "segment_id"))
+        groups = tuple(row.get("group") or row["call_id"] for row in rows)  # older runs have no groups
+        found = Predictions(calls, segments, labels, logits, groups)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("can't be read; is the run finished, and has it such a split?", path) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -74,6 +78,18 @@ class FinishedRun:
     config: TrainConfig
     scheme: LabelScheme
     calibration: Calibration
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights, by which what is made of this run names the model.
+
+        Raises:
+            DataError: they are not there.
+        """
+        path = self.folder / "checkpoints/best/network.safetensors"
+        if not path.is_file():
+            raise DataError("is missing; put the run's weights back, or train anew", path)
+        return sha256_of_file(path)
 
     def predictions(self, split: str) -> Predictions:
         """The predictions on `val` or `test`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +19,12 @@ from callsift.types import Call, Label
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A call or a segment: its call, its label if any, and grade → probability, not corrected for any balance."""
+    """A call or a segment: its label if any, and grade → probability, not corrected for any balance.
 
-    call_id: str
+    `group`: what it is evidence of together with others, the call's group, else the call.
+    """
+
+    group: str
     label: Label | None
     shares: Mapping[str, float]
 
@@ -42,31 +46,30 @@ def scored_of(scheme: LabelScheme, said: Sequence[Said], *, graded: bool = False
         raise DataError("no validation call whose label settles its grade" if graded else "no call could be scored")
     shares = np.array([[each.shares[grade] for grade in scheme.grades] for each in kept])
     if not graded:
-        return Scored(shares, groups=[each.call_id for each in kept])
+        return Scored(shares, groups=[each.group for each in kept])
     grades = [scheme.grades.index(next(iter(scheme.grade_set(e.label)))) for e in kept if e.label is not None]
-    return Scored(shares, np.array(grades, dtype=np.int64), [each.call_id for each in kept])
+    return Scored(shares, np.array(grades, dtype=np.int64), [each.group for each in kept])
 
 
 def score_calls(scorer: Scorer, calls: Iterable[Call]) -> tuple[list[Said], dict[str, str]]:
     """Score calls with their labels; and of those that can't be scored, why. No balance is corrected for."""
-    before, scorer.calibration = scorer.calibration, replace(scorer.calibration, target_balance=None)
+    plain = copy(scorer)
+    plain.calibration = replace(scorer.calibration, target_balance=None)
     found: list[Said] = []
     failed: dict[str, str] = {}
-    try:
-        for call in calls:
-            score = scorer.score(call)
-            if score.error is not None:
-                failed[call.call_id] = f"{score.error[0]}: {score.error[1]}"
-            elif scorer.target == "call":
-                found.append(Said(call.call_id, call.label, by_grade(scorer.scheme, score.probabilities)))
-            else:
-                labels = {segment.segment_id: segment.label for segment in call.segments}
-                found += [
-                    Said(call.call_id, labels.get(each.segment_id), by_grade(scorer.scheme, each.probabilities))
-                    for each in score.segments
-                ]
-    finally:
-        scorer.calibration = before
+    for call in calls:
+        score = plain.score(call)
+        group = call.group or call.call_id
+        if score.error is not None:
+            failed[call.call_id] = f"{score.error[0]}: {score.error[1]}"
+        elif scorer.target == "call":
+            found.append(Said(group, call.label, by_grade(scorer.scheme, score.probabilities)))
+        else:
+            labels = {segment.segment_id: segment.label for segment in call.segments}
+            found += [
+                Said(group, labels.get(each.segment_id), by_grade(scorer.scheme, each.probabilities))
+                for each in score.segments
+            ]
     return found, failed
 
 
@@ -81,8 +84,8 @@ def said_of_run(run: FinishedRun, split: str) -> list[Said]:
         raise DataError("holds no predictions", run.folder / f"predictions/{split}.csv")
     verdicts = decide(found.logits, run.scheme, replace(run.calibration, target_balance=None))
     return [
-        Said(call_id, label, by_grade(run.scheme, verdict.probabilities))
-        for call_id, label, verdict in zip(found.call_ids, found.labels, verdicts, strict=True)
+        Said(group, label, by_grade(run.scheme, verdict.probabilities))
+        for group, label, verdict in zip(found.groups, found.labels, verdicts, strict=True)
     ]
 
 

@@ -61,6 +61,12 @@ class Scored:
         if self.grades is not None and (len(self.grades) != len(found) or self.grades.max() >= found.shape[1]):
             raise DataError(f"{len(self.grades)} grades do not belong to {found.shape} probabilities")
 
+    def only(self, kept: NDArray[np.bool_]) -> Scored:
+        """The same among some of the grades (G,), to which the probabilities of the others go in proportion."""
+        shares = np.maximum(self.probabilities[:, kept], _LEAST)
+        grades = None if self.grades is None else (np.cumsum(kept) - 1)[self.grades]
+        return Scored(shares / shares.sum(axis=1, keepdims=True), grades, self.groups)
+
     def redrawn(self, random: np.random.Generator, draws: int) -> Array:
         """How often each item is drawn, (M, R): whole groups, as many as there are."""
         owners = np.arange(len(self.probabilities))
@@ -173,7 +179,15 @@ def nearest_mixture(points: Array) -> Array:
 def estimate_both(
     validation: Scored, pool: Scored, train: Array, *, soft: bool = True, draws: int = 200, seed: int = 0
 ) -> tuple[Array, Estimate, Estimate]:
-    """The implied balance, the estimate by EM and the one by BBSE, with intervals over `draws` redrawings."""
+    """The implied balance, the estimate by EM and the one by BBSE, with intervals over `draws` redrawings.
+
+    A grade that was not `heard` of is left out of all three: its share is 0.
+    """
+    if not (kept := heard(validation, train)).all():
+        parts = (validation.only(kept), pool.only(kept), train[kept])
+        implied, *found = estimate_both(*parts, soft=soft, draws=draws, seed=seed)
+        wide = [_among(each, kept) for each in found]
+        return _widened(implied, kept), wide[0], wide[1]
     random = np.random.default_rng(seed)
     implied = implied_balance(validation, train)
     prior = _balance(np.bincount(_known(validation), minlength=len(train)) + _balance(train))
@@ -190,10 +204,20 @@ def estimate_both(
     return implied, _estimate(em, drawn_em), _estimate(bbse, drawn_bbse)
 
 
-def corrected(probabilities: Array, implied: Array, balance: Array) -> Array:
-    """Probabilities (M, G) of a model that implies one balance, where another holds: multiplied by their ratio."""
-    found = probabilities * (balance / np.maximum(implied, _LEAST))
-    return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-300))
+def heard(validation: Scored, train: Array) -> NDArray[np.bool_]:
+    """(G,): the grades of which there was a call in training or validation; nothing can be said of the others."""
+    return np.asarray((train > 0) | (np.bincount(_known(validation), minlength=len(train)) > 0))
+
+
+def _widened(shares: Array, kept: NDArray[np.bool_]) -> Array:
+    """Shares (..., kept) among all grades (..., G): 0 of those that were left out."""
+    found = np.zeros((*shares.shape[:-1], len(kept)))
+    found[..., kept] = shares
+    return found
+
+
+def _among(found: Estimate, kept: NDArray[np.bool_]) -> Estimate:
+    return Estimate(*(_widened(each, kept) for each in (found.balance, found.low, found.high, found.drawn)))
 
 
 def _estimate(balance: Array, drawn: Array) -> Estimate:

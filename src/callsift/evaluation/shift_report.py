@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.evaluation.shift import Array, Estimate, Grades, Scored, confusion, estimate_both, nearest_mixture
+from callsift.evaluation.shift import Array, Estimate, Grades, Scored, confusion, estimate_both, heard, nearest_mixture
 
 SCHEMA_VERSION = 1
 Method = Literal["em", "bbse"]
@@ -35,7 +35,7 @@ class Shift:
     """The estimated class balance of a pool. Arrays (G,), in the order of `grades`.
 
     `train`: the training data's balance; `implied`: the one that the model's probabilities imply, which a correction
-    divides by. `mixture_p`: of the test of the assumption, None where it can't be made. `against`: what speaks against
+    divides by. `mixture_p`: of the test of the assumption, on one item per group. `against`: what speaks against
     using the estimate; `notes`: what else to know.
     """
 
@@ -45,7 +45,7 @@ class Shift:
     implied: Array
     em: Estimate
     bbse: Estimate
-    mixture_p: float | None
+    mixture_p: float
     calls: Mapping[str, int]
     against: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,11 +114,10 @@ def estimate_shift(
         DataError: no calls, or numbers that are no distributions.
     """
     implied, em, bbse = estimate_both(validation, pool, train, soft=soft, draws=draws, seed=seed)
-    single = all(each.groups is None or len(set(each.groups)) == len(each.groups) for each in (validation, pool))
-    mixture_p = mixture_test(validation, pool, seed=seed) if single else None
+    mixture_p = mixture_test(_one_each(validation, seed), _one_each(pool, seed), seed=seed)
     calls = {"validation": len(validation.probabilities), "pool": len(pool.probabilities)}
     found = Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls)
-    condition = float(np.linalg.cond(confusion(validation, soft=soft)))
+    condition = float(np.linalg.cond(confusion(validation.only(heard(validation, train)), soft=soft)))
     return replace(found, against=tuple(_against(found, condition)), notes=tuple(_notes(found, validation)))
 
 
@@ -156,6 +155,15 @@ def _nearest(within: Array, across: Array, beyond: float) -> tuple[float, Array]
     return float(mixture @ gram @ mixture), mixture
 
 
+def _one_each(scored: Scored, seed: int) -> Scored:
+    """One item of every group, at random: the test takes items for independent evidence."""
+    if scored.groups is None or len(set(scored.groups)) == len(scored.groups):
+        return scored
+    order = np.random.default_rng(seed).permutation(len(scored.groups))
+    at = np.sort(order[np.unique(np.array(scored.groups)[order], return_index=True)[1]])
+    return Scored(scored.probabilities[at], None if scored.grades is None else scored.grades[at])
+
+
 def _distances(one: Array, other: Array) -> Array:
     """Euclidean, (M, N)."""
     squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None, :] - 2.0 * one @ other.T
@@ -169,7 +177,7 @@ def _some(count: int, random: np.random.Generator) -> Grades:
 def _against(found: Shift, condition: float) -> list[str]:
     """What speaks against the assumption, or against using the estimate. `condition`: of the confusion matrix."""
     said = []
-    if found.mixture_p is not None and found.mixture_p <= _AGAINST:
+    if found.mixture_p <= _AGAINST:
         said.append(
             f"the pool's scores are no mixture of the validation calls' (p = {found.mixture_p:.3f}): these calls "
             "differ in more than their class balance, and a correction for it may do harm. Grade some of them."
@@ -184,6 +192,10 @@ def _against(found: Shift, condition: float) -> list[str]:
         said.append(
             f"EM and BBSE disagree beyond their intervals about grade {apart}: the model's probabilities are not "
             "calibrated on these calls, or their class balance is not all that differs."
+        )
+    if unlearnt := _where(found, (found.train <= 0) & (chosen.balance > 0)):
+        said.append(
+            f"the training held no call of grade {unlearnt}, which no correction can make the model say: train on some."
         )
     if wide := _where(found, chosen.high - chosen.low > _WIDE):
         said.append(
@@ -203,7 +215,12 @@ def _notes(found: Shift, validation: Scored) -> list[str]:
             f"fewer than {_FEW} validation calls of grade {', '.join(few)}: what the model says of such calls is "
             "hardly known, nor is their share. Grade more of them."
         )
-    ratio = found.implied / np.maximum(found.train, 1e-9)
+    unheard = (found.train <= 0) & (counts == 0)
+    if named := _where(found, unheard):
+        said.append(
+            f"no call of grade {named} was in training or validation: nothing is known of its share, which is taken as 0."
+        )
+    ratio = np.where(unheard, 1.0, found.implied / np.maximum(found.train, 1e-9))
     at = int(np.abs(np.log(ratio)).argmax())
     if not 1 / _WEIGHTED < ratio[at] < _WEIGHTED:
         said.append(

@@ -3,9 +3,12 @@
 Precision is promised, not hoped for: a threshold is only named if the lower end of its precision's interval is no less
 than the wish. The threshold is looked for on the same graded calls, and the best of many looks better than it is;
 so only a few candidates are tried, fixed beforehand by how many calls lie above them, and each must hold at 1 − 5 %/n
-of them (Bonferroni; «Learn then Test», Angelopoulos et al. 2021, shows why that suffices). Intervals of shares are
-Wilson's (1927), which stay honest where all or none of few calls are right, and where calls belong to groups they are
-stretched over the bootstrap's, which draws whole groups.
+of them (Bonferroni; «Learn then Test», Angelopoulos et al. 2021, shows why that suffices). The promise rests on the
+exact bound of Clopper & Pearson (1934): one-sided bounds by Wilson's score promise too much where buyers are rare. Calls
+of one group count for it as if they all had to turn out alike, since nothing in few groups can show that they don't.
+
+Intervals that are shown are Wilson's (1927), and where calls belong to groups they are stretched over the bootstrap's,
+which draws whole groups.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ FEWEST_ABOVE = 5
 RISK = 0.05
 CANDIDATES = 8
 _DRAWS = 1000
+_HALVINGS = 50
 _DIGITS = 6
 """Decimals of the scores in results, with which a threshold is compared."""
 
@@ -69,7 +73,7 @@ class Threshold:
     assured: float | None = None
 
 
-def wilson(right: int, of: int, risk: float = RISK, *, one_sided: bool = False) -> tuple[float, float]:
+def wilson(right: int, of: int, risk: float = RISK) -> tuple[float, float]:
     """Wilson's (1927) interval of a share, at confidence 1 − risk; (0, 1) of nothing.
 
     >>> [round(end, 4) for end in wilson(8, 10)]
@@ -77,11 +81,31 @@ def wilson(right: int, of: int, risk: float = RISK, *, one_sided: bool = False) 
     """
     if of == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf(1 - risk / (1 if one_sided else 2))
+    z = NormalDist().inv_cdf(1 - risk / 2)
     share, square = right / of, z * z
     middle = (share + square / (2 * of)) / (1 + square / of)
     half = z / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def at_least(right: int, of: int, risk: float = RISK) -> float:
+    """The lower bound of a share at confidence 1 − risk, exact (Clopper & Pearson 1934): the p with
+    P[X ≥ right] = risk for binomial X; 0 of nothing.
+
+    >>> round(at_least(5, 5), 4)  # 0.05 ** (1 / 5)
+    0.5493
+    """
+    if right == 0:
+        return 0.0
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, of + 1)))])  # log k!
+    counts = np.arange(right, of + 1)
+    ways = logs[of] - logs[counts] - logs[of - counts]
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        share = (low + high) / 2
+        tail = np.exp(ways + counts * math.log(share) + (of - counts) * math.log1p(-share)).sum()
+        low, high = (share, high) if tail < risk else (low, share)
+    return low
 
 
 def for_precision(graded: Graded, wish: float) -> Threshold:
@@ -92,10 +116,8 @@ def for_precision(graded: Graded, wish: float) -> Threshold:
     """
     if not 0 < wish < 1:
         raise UsageError(f"--precision {wish:g} must lie between 0 and 1, as 0.6 does")
-    fewest = next(
-        (k for k in range(FEWEST_ABOVE, len(graded.scores) + 1) if wilson(k, k, RISK, one_sided=True)[0] >= wish), None
-    )
-    if fewest is None:
+    fewest = max(FEWEST_ABOVE, math.ceil(math.log(RISK) / math.log(wish)))  # all of them buyers: RISK ** (1 / fewest)
+    if fewest > len(graded.scores):
         raise UsageError(
             f"{len(graded.scores)} graded calls can't assure a precision of {wish:g}, were all above the threshold "
             "buyers; grade more calls, or wish for less"
@@ -136,11 +158,6 @@ def for_capacity(graded: Graded, per_day: float, calls_per_day: float) -> Thresh
     return _described(graded, _at(ranked, above), share=share)
 
 
-def at_threshold(graded: Graded, threshold: float) -> Threshold:
-    """What a given threshold means."""
-    return _described(graded, threshold)
-
-
 def _at(ranked: Array, above: int) -> float:
     """The threshold with `above` of the scores (highest first) at or above it, rounded down as results are."""
     scale = 10.0**_DIGITS
@@ -148,12 +165,13 @@ def _at(ranked: Array, above: int) -> float:
 
 
 def _lower(graded: Graded, chosen: Chosen, risk: float) -> float:
-    """The lower end of the precision at confidence 1 − risk."""
-    low = wilson(int(graded.buyers[chosen].sum()), int(chosen.sum()), risk, one_sided=True)[0]
-    if len(set(graded.groups)) == len(graded.groups):
-        return low
-    found = _drawn(graded, lambda rows: _share(graded.buyers[rows], chosen[rows]))
-    return min(low, float(np.percentile(found, 100 * risk)))
+    """The lower end of the precision at confidence 1 − risk.
+
+    Groups of m_1, m_2, … calls whose calls are all alike say as much as (Σ m)² / Σ m² single calls (Kish 1965, §5.4).
+    """
+    sizes = np.unique(np.array(graded.groups)[chosen], return_counts=True)[1]
+    of = math.floor(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9)
+    return at_least(math.floor(_share(graded.buyers, chosen) * of + 1e-9), of, risk)
 
 
 def _described(

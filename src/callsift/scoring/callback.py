@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from callsift.bundle import load_bundle
+from callsift.bundle import Bundle, load_bundle
 from callsift.canonical import sha256_of_json
+from callsift.decision import Calibration, check_target
 from callsift.errors import UsageError
 from callsift.files import read_json
 from callsift.labels import LabelScheme
@@ -32,12 +33,50 @@ class Balance:
     implied: Mapping[str, float] | None = None
     warning: str = ""
 
+    @property
+    def sha256(self) -> str:
+        """Hash of what it does to a model's answers."""
+        return sha256_of_json([dict(self.shares), dict(self.implied or {})])
 
-def read_balance(given: str, scheme: LabelScheme) -> Balance:
+    def applied(self, calibration: Calibration) -> Calibration:
+        """The calibration of a model that is used where this balance holds.
+
+        Raises:
+            UsageError: the model does not know its own balance, or never heard a grade that is to have a share.
+        """
+        known = calibration.train_balance if self.implied is None else self.implied
+        if calibration.train_balance is None or known is None:
+            raise UsageError("--balance: this model does not know the class balance of its training")
+        check_target(known, self.shares)
+        return replace(calibration, train_balance=known, target_balance=dict(self.shares))
+
+
+def hashes_of(bundle: Bundle) -> tuple[str, ...]:
+    """By which a balance or a threshold may name this model: the bundle's hash, and the weights' of its run."""
+    weights = bundle.provenance.get("weights_sha256")
+    return (bundle.sha256, *([str(weights)] if weights else []))
+
+
+def _check_model(option: str, given: str, found: Mapping[str, Any], scheme: LabelScheme, model: Sequence[str]) -> None:
+    """Refuse a file that was made for another model or label scheme; one written by hand says nothing of either."""
+    made_for = found.get("model_sha256")
+    if found.get("scheme") not in (None, scheme.id):
+        raise UsageError(f"{option} {given}: made for label scheme '{found['scheme']}'; the model has '{scheme.id}'")
+    if made_for is not None and made_for not in model:
+        raise UsageError(
+            f"{option} {given}: made for another model ({str(made_for)[:12]}) than this one ({model[0][:12]}); make it "
+            f"anew by callsift {'shift' if option == '--balance' else 'thresholds'} with this model"
+        )
+
+
+def read_balance(given: str, scheme: LabelScheme, model: Sequence[str]) -> Balance:
     """The balance of `A=0.1,B=0.2,…`, or of a JSON file `{"balance": {grade: share}}`, as `callsift shift` writes it.
 
+    `model`: the hashes that the model goes by.
+
     Raises:
-        UsageError: not readable, grades missing or unknown, shares negative or of another sum than 1.
+        UsageError: not readable, grades missing or unknown, shares negative or of another sum than 1, or a file that
+            was made for another model.
     """
     if scheme.kind == "number":
         raise UsageError(f"--balance {given}: label scheme '{scheme.id}' is a number and has no grades to balance")
@@ -45,6 +84,7 @@ def read_balance(given: str, scheme: LabelScheme) -> Balance:
         return Balance(_checked(given, _shares_of_text(given), scheme))
     found = read_json(Path(given))
     shares = _checked(given, _shares_of_file(given, found, "balance"), scheme)
+    _check_model("--balance", given, found, scheme, model)
     implied = None
     if "implied_balance" in found:
         implied = _checked(given, _shares_of_file(given, found, "implied_balance"), scheme)
@@ -102,13 +142,9 @@ class BalancedSpec(ScorerSpec):
 
     def make(self) -> Scorer:
         """The scorer, corrected."""
-        if load_bundle(self.bundle).calibration.train_balance is None:
-            raise UsageError(f"--balance: the model in {self.bundle} does not know the class balance of its training")
-        implied = self.balance.implied
-        said = {**self.said, "balance": sha256_of_json([dict(self.balance.shares), dict(implied or {})])}
-        scorer = ScorerSpec.make(replace(self, said=said).plain)
-        known = scorer.calibration.train_balance if implied is None else implied
-        scorer.calibration = replace(scorer.calibration, train_balance=known, target_balance=dict(self.balance.shares))
+        corrected = self.balance.applied(load_bundle(self.bundle).calibration)
+        scorer = ScorerSpec.make(replace(self, said={**self.said, "balance": self.balance.sha256}).plain)
+        scorer.calibration = corrected
         return scorer
 
     def make_worker(self) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:
@@ -147,31 +183,40 @@ class CallBack:
         return [{**row, "call_back": None if row["error"] else row["call_id"] in chosen} for row in rows]
 
 
-def read_threshold(given: str) -> CallBack:
+def read_threshold(given: str, scheme: LabelScheme, model: Sequence[str], balance: Balance | None) -> CallBack:
     """A number, which the propensity must reach, or what `callsift thresholds -o FILE` wrote.
 
+    `model`: the hashes that the model goes by. `balance`: what the scores are corrected for.
+
     Raises:
-        UsageError: neither.
+        UsageError: neither, or found for another model or another balance.
     """
+    found: Any = {"by": BY[0]}
     try:
-        threshold: Any = float(given)
-        by: Any = "propensity"
+        found["threshold"] = float(given)
     except ValueError:
         found = read_json(Path(given))
-        threshold, by = (found.get(key) if isinstance(found, dict) else None for key in ("threshold", "by"))
+    threshold, by = (found.get(key) if isinstance(found, dict) else None for key in ("threshold", "by"))
     if not _is_number(threshold) or not math.isfinite(threshold) or by not in BY:
         raise UsageError(f"--threshold {given}: neither a number such as 0.6 nor a file of callsift thresholds -o")
+    _check_model("--threshold", given, found, scheme, model)
+    if "balance_sha256" in found and found["balance_sha256"] != (None if balance is None else balance.sha256):
+        theirs, ours = ("without" if each is None else "with" for each in (found["balance_sha256"], balance))
+        other = "another --balance" if theirs == ours == "with" else f"scores {theirs} --balance, and these are {ours}"
+        raise UsageError(f"--threshold {given}: found for {other}; give both commands the same --balance")
     return CallBack(by, float(threshold))
 
 
-def call_back_by(threshold: str | None, top: int | None, scheme: LabelScheme) -> CallBack | None:
+def call_back_by(
+    threshold: str | None, top: int | None, scheme: LabelScheme, model: Sequence[str], balance: Balance | None = None
+) -> CallBack | None:
     """What was asked for: at most one of the two; `top` goes by the rank score, else by the propensity.
 
     Raises:
-        UsageError: both, or the threshold can't be read.
+        UsageError: both, or the threshold can't be read or does not go with the model or the balance.
     """
     if threshold is not None and top is not None:
         raise UsageError("--threshold and --top both say which calls to phone back; give one of them")
     if top is not None:
         return CallBack("rank_score" if scheme.worth or scheme.kind == "number" else "propensity", top=top)
-    return None if threshold is None else read_threshold(threshold)
+    return None if threshold is None else read_threshold(threshold, scheme, model, balance)

@@ -32,6 +32,8 @@ class ResultFile:
     ) -> None:
         """Open `path`; with `resume`, `done` holds the rows of `calls` that need no second scoring.
 
+        Marks of calls to phone back are taken off all rows: they are by the rule of an earlier run.
+
         Raises:
             UsageError: the file exists and `resume` is off, or holds results of another model or settings,
                 or another process is writing it.
@@ -101,6 +103,7 @@ def _take_up(path: Path, model: ModelInfo, settings_sha256: str) -> dict[str, di
                 f"{path}, line {number}: made by model {row['model']['name']} {row['model']['version']} or with "
                 "other settings; one file must not mix them. Name another --output."
             )
+        row.pop("call_back", None)
         if row["error"] is None:
             kept[row["call_id"]] = row
     return kept

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callsift.asr.transcripts import SUFFIXES
 from callsift.audio.decode import looks_like_audio
-from callsift.data.manifest import read_manifest
+from callsift.data.manifest import manifest_file, read_manifest
 from callsift.errors import UsageError
 from callsift.scoring.scorer import printable
 from callsift.types import ROLES, Call, Note, Role
@@ -44,12 +44,12 @@ def find_calls(paths: Sequence[str], channels: Sequence[Role] | None = None, rat
     manifests: list[Path] = []
     for given in paths:
         for path in _expand(given):
-            manifest_file = path / "manifest.jsonl" if path.is_dir() else path
-            if manifest_file.suffix == ".jsonl" and manifest_file.is_file():
-                manifest = read_manifest(manifest_file)
+            file = manifest_file(path)
+            if file.suffix == ".jsonl" and file.is_file():
+                manifest = read_manifest(file)
                 calls += manifest.calls
                 notes += manifest.notes
-                manifests.append(manifest_file)
+                manifests.append(file)
             elif path.is_dir():
                 found, passed = _scan(path)
                 calls += found

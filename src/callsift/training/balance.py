@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from callsift.training.batches import Example, stacked
 
 Array = NDArray[np.float64]
+_NOTHING = 1e-30
 
 
 def row_weights(
@@ -40,13 +41,10 @@ def drawing_chances(examples: Sequence[Example], task: str) -> Array:
     weights = [example.weights for example in examples]
     factors = _factors(examples, task, weights, 1.0)
     ends = np.cumsum([len(each) for each in weights])[:-1]
-    chances = np.array(
-        [
-            float(w @ f) / max(float(w.sum()), np.finfo(np.float32).tiny)
-            for w, f in zip(weights, np.split(factors, ends), strict=True)
-        ]
+    chances: Array = np.array(
+        [float(w @ f) / max(float(w.sum()), _NOTHING) for w, f in zip(weights, np.split(factors, ends), strict=True)]
     )
-    return chances / chances.sum()
+    return np.asarray(chances / chances.sum())
 
 
 def _factors(examples: Sequence[Example], task: str, weights: Sequence[NDArray[np.float32]], power: float) -> Array:
@@ -57,4 +55,4 @@ def _factors(examples: Sequence[Example], task: str, weights: Sequence[NDArray[n
     shares = counted @ parts / counted.sum()  # (K,)
     by_class = np.where(shares > 0, np.maximum(shares, 1e-300) ** -power, 0.0)
     factors: Array = parts @ by_class
-    return factors * counted.sum() / (counted @ factors)
+    return np.asarray(factors * counted.sum() / (counted @ factors))

@@ -135,7 +135,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
 def random_state() -> Tensor:
     """This process's random state, (bytes,) uint8: torch's on the CPU, followed by the GPU's where it is in use."""
     states = [torch.get_rng_state()]
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states.append(torch.cuda.get_rng_state())
     return torch.cat(states)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,11 @@ def conclude(
 
     `calibration.figures` has, per split, how far the probabilities can be believed `before` and `after`. On `val` the
     latter is of the very calls it was fitted on, and flatters; `after_cross_fitted` fits on one half and looks at the
-    other. All intervals draw whole calls. `parameters`: of the whole network, frozen encoders included.
+    other. All intervals draw whole groups, and none is in both halves. `parameters`: of the whole network, frozen encoders included.
     """
     batch_calls = config.fit.batch_calls
     logits = {name: predict(network, ready.parts[name], batch_calls) for name in ("val", "test") if ready.parts[name]}
-    graded = {name: _graded(ready.parts[name]) for name in logits}
+    graded = {name: _graded(ready.parts[name], ready.groups) for name in logits}
     fitted_on = {task: values[graded["val"].rows] for task, values in logits["val"].items()}
     calibration = replace(
         fit_calibration(config.fit.calibration, scheme, fitted_on, graded["val"].labels),
@@ -55,19 +55,19 @@ def conclude(
     for name, found in logits.items():
         mine, said = graded[name], decide(found, scheme, calibration)
         figures[name] = figures_of(
-            scheme, mine.labels, [said[row] for row in mine.rows], groups=mine.calls,
+            scheme, mine.labels, [said[row] for row in mine.rows], groups=mine.groups,
             train_balance=calibration.train_balance,
         )  # fmt: skip
         reliability[name] = before_and_after(
-            scheme, {task: values[mine.rows] for task, values in found.items()}, mine.labels, calibration, mine.calls
+            scheme, {task: values[mine.rows] for task, values in found.items()}, mine.labels, calibration, mine.groups
         )
-        _write_predictions(folder / f"predictions/{name}.csv", scheme, ready.parts[name], found, config.fit.seed)
+        _write_predictions(folder / f"predictions/{name}.csv", scheme, ready, name, found, config.fit.seed)
     crossed = cross_fitted(
-        config.fit.calibration, scheme, fitted_on, graded["val"].labels, graded["val"].calls, config.fit.seed
+        config.fit.calibration, scheme, fitted_on, graded["val"].labels, graded["val"].groups, config.fit.seed
     )
     if crossed is not None:
         reliability["val"]["after_cross_fitted"] = reliability_of(
-            scheme, graded["val"].labels, crossed, groups=graded["val"].calls
+            scheme, graded["val"].labels, crossed, groups=graded["val"].groups
         )
     learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
     result = {
@@ -89,30 +89,31 @@ def conclude(
 
 @dataclass(frozen=True, slots=True)
 class _Graded:
-    """The labelled items of a split: where they stand, their labels, and the call of each."""
+    """The labelled items of a split: where they stand, their labels, and the group of each."""
 
     rows: NDArray[np.int64]
     labels: list[Label]
-    calls: list[str]
+    groups: list[str]
 
 
-def _graded(examples: Sequence[Example]) -> _Graded:
-    items = [(label, example.inputs.call_id) for example in examples for label in example.labels]
-    found = [(row, label, call) for row, (label, call) in enumerate(items) if label is not None]
+def _graded(examples: Sequence[Example], groups: Mapping[str, str]) -> _Graded:
+    items = [(label, groups[example.inputs.call_id]) for example in examples for label in example.labels]
+    found = [(row, label, group) for row, (label, group) in enumerate(items) if label is not None]
     return _Graded(np.array([each[0] for each in found], dtype=np.int64), [e[1] for e in found], [e[2] for e in found])
 
 
-def _write_predictions(path: Path, scheme: LabelScheme, examples: Sequence[Example], logits: Logits, seed: int) -> None:
+def _write_predictions(path: Path, scheme: LabelScheme, ready: Prepared, split: str, logits: Logits, seed: int) -> None:
     """One row per item: the call, or each of its segments."""
     columns = [f"logit_{task}_{name}" for task, classes in scheme.tasks.items() for name in classes] or [NUMBER_TASK]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["call_id", "segment_id", "fold", "seed", "label", *columns])
+    writer.writerow(["call_id", "segment_id", "fold", "seed", "label", *columns, "group"])
     row = 0
-    for example in examples:
+    for example in ready.parts[split]:
+        group = ready.groups[example.inputs.call_id]
         for item, label in zip(example.items, example.labels, strict=True):
             values = [f"{value:.6f}" for task in scheme.class_counts for value in logits[task][row]]
             known = "" if label is None else label_key(label)
-            writer.writerow([example.inputs.call_id, item, "", seed, known, *values])
+            writer.writerow([example.inputs.call_id, item, "", seed, known, *values, group])
             row += 1
     write_text(path, text.getvalue())

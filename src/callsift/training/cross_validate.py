@@ -39,7 +39,8 @@ from callsift.types import Call, Label
 class OutOfFold:
     """The labelled items of all folds, fold by fold. `logits`: task → (items, K); `fold`: (items,), from 0.
 
-    `segment_ids` are "" where the call itself is what is graded. `calibrations` and `train_balances`: one per fold.
+    `groups`: of each the call's group, else the call. `segment_ids` are "" where the call itself is what
+    is graded. `calibrations`: one per fold.
     `left_out`: call id → why it could not be prepared.
     """
 
@@ -51,6 +52,7 @@ class OutOfFold:
     logits: dict[str, NDArray[np.float64]]
     calibrations: tuple[Calibration, ...]
     left_out: Mapping[str, str]
+    groups: tuple[str, ...]
 
     def verdicts(self, *, calibrated: bool = True) -> list[Verdict]:
         """What each fold's model says of its calls, calibrated on its own validation calls or not at all."""
@@ -64,12 +66,12 @@ class OutOfFold:
 
     def figures(self) -> dict[str, Any]:
         """`figures_of` all items, as `callsift train` gives them."""
-        return figures_of(self.scheme, self.labels, self.verdicts(), groups=self.call_ids)
+        return figures_of(self.scheme, self.labels, self.verdicts(), groups=self.groups)
 
     def reliability(self) -> dict[str, Any]:
         """`reliability_of` all items, `before` and `after` calibration, for `reliability_line`."""
         return {
-            name: reliability_of(self.scheme, self.labels, self.verdicts(calibrated=wanted), groups=self.call_ids)
+            name: reliability_of(self.scheme, self.labels, self.verdicts(calibrated=wanted), groups=self.groups)
             for name, wanted in (("before", False), ("after", True))
         }
 
@@ -177,6 +179,7 @@ def _gathered(scheme: LabelScheme, runs: Sequence[FinishedRun]) -> OutOfFold:
         logits={task: np.concatenate([part.logits[task] for part in parts]) for task in parts[0].logits},
         calibrations=tuple(run.calibration for run in runs),
         left_out=left_out,
+        groups=tuple(group for part in parts for group in part.groups),
     )
 
 
@@ -188,4 +191,5 @@ def _labelled(found: Predictions) -> Predictions:
         tuple(found.segment_ids[at] for at in rows),
         tuple(found.labels[at] for at in rows),
         {task: values[rows] for task, values in found.logits.items()},
+        tuple(found.groups[at] for at in rows),
     )

@@ -25,13 +25,15 @@ Progress = Callable[[Iterable[Call], int, str], Iterable[Call]]
 class Prepared:
     """The examples of a training: split → examples; the engine that wrote text; what had to be left out.
 
-    `train`: the training part as the loop reads it, varied where augmentation is on.
+    `train`: the training part as the loop reads it, varied where augmentation is on. `groups`: call id → its group, else
+    the id.
     """
 
     parts: Mapping[str, Sequence[Example]]
     train: TrainingSet
     asr: str | None
     left_out: Mapping[str, str]
+    groups: Mapping[str, str]
 
 
 def count_labels(calls: Sequence[Call], target: Target, scheme: LabelScheme) -> dict[str, int]:
@@ -46,8 +48,10 @@ def split_calls(manifest: Manifest, config: TrainConfig) -> dict[str, list[Call]
     """Labelled calls by split. Without a `val` split, a share of the training calls is held out, by group.
 
     Raises:
-        DataError: no labelled call to train on, an unknown split, or a group on both sides.
+        DataError: no labelled call to train on, an unknown split, a group on both sides, or no votes to learn from.
     """
+    if config.fit.soft_labels:
+        _check_votes(manifest)
     parts: dict[str, list[Call]] = {name: [] for name in SPLITS}
     for call in manifest.calls:
         if all(label is None for label in labels_of(call, config.target)):
@@ -70,6 +74,19 @@ def split_calls(manifest: Manifest, config: TrainConfig) -> dict[str, list[Call]
         kept, held_out = hold_out(calls, config.fit.validation, config.fit.seed)
         parts["train"], parts["val"] = [calls[at] for at in kept], [calls[at] for at in held_out]
     return parts
+
+
+def _check_votes(manifest: Manifest) -> None:
+    """`fit.soft_labels` means something, and nobody's votes are passed over."""
+    without = [call.call_id for call in manifest.calls if call.labels and call.label is None]
+    if without:
+        raise DataError(
+            f"{len(without)} calls have votes and no label (the first: '{without[0]}'); callsift raters --majority "
+            "writes a manifest in which the majority is the label",
+            manifest.path,
+        )
+    if not any(len(call.labels) > 1 for call in manifest.calls):
+        raise DataError("fit.soft_labels learns from several raters' 'labels', and no call has two", manifest.path)
 
 
 def prepare_examples(
@@ -116,7 +133,8 @@ def prepare_examples(
     training_set = (
         VariedSet(maker, found["train"], learnt_from) if maker.augment.on else PlainSet(found.get("train", ()))
     )
-    return Prepared(found, training_set, min(engines, default=None), left_out)
+    groups = {call.call_id: call.group or call.call_id for calls in parts.values() for call in calls}
+    return Prepared(found, training_set, min(engines, default=None), left_out, groups)
 
 
 def class_balance(scheme: LabelScheme, examples: Sequence[Example]) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from callsift.bundle import Bundle, Graphs, write_bundle
 from callsift.evaluation.reliability import PROPENSITY, reliability_line
 from callsift.evaluation.tasks import table_of
-from callsift.files import read_json, write_text
+from callsift.files import read_json, sha256_of_file, write_text
 from callsift.training.graphs import export_graphs
 from callsift.training.int8 import Int8Check, check_moved
 from callsift.training.quantise import quantise
@@ -53,6 +53,7 @@ def export(
             "diarizer": run.data.get("diarizer"),
             "encoders": run.data.get("encoders", {}),
             "data_sha256": run.data["sha256"],
+            "weights_sha256": sha256_of_file(run.folder / "checkpoints/best/network.safetensors"),
             "labels": run.data["labels"],
             "environment": read_json(run.folder / "environment.json"),
             **(provenance or {}),

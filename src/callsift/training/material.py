@@ -11,15 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from callsift.asr.transcripts.reading import find_transcript
 from callsift.augment import Variation, variation_of
 from callsift.canonical import sha256_of_json
-from callsift.config import AugmentConfig
+from callsift.config import AugmentConfig, TrainConfig
 from callsift.data.manifest import call_row
-from callsift.errors import CallsiftError
+from callsift.errors import DataError, ErrorCode, NoRoomError, RecordingError
+from callsift.network.model import CallNetwork
 from callsift.pipeline import Pipeline
 from callsift.pipeline.prepared_set import prepared_row
 from callsift.scoring.evidence import require_stream
 from callsift.training.batches import Example
+from callsift.training.features import frozen_streams
 from callsift.training.scratch import Scratch
 from callsift.types import Call, CallInputs, PreparedCall
 
@@ -47,13 +50,24 @@ class Maker:
     """Stream → fingerprint of the encoder whose states are kept."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     seed: int = 1
+    key: str = field(init=False)
+    """What the inputs of any call depend on, besides the call."""
+
+    def __post_init__(self) -> None:
+        front_end, tokenizer = self.pipeline.front_end, self.pipeline.tokenizer.to_str()
+        made_by = [front_end.sha256, self.pipeline.parts, tokenizer, list(self.streams), dict(self.frozen or {})]
+        object.__setattr__(self, "key", sha256_of_json(made_by))
 
     @property
-    def key(self) -> str:
-        """What the inputs of any call depend on, besides the call."""
-        tokenizer = self.pipeline.tokenizer.to_str()
-        front_end = self.pipeline.front_end.sha256
-        return sha256_of_json([front_end, self.pipeline.parts, tokenizer, list(self.streams), dict(self.frozen or {})])
+    def hears(self) -> bool:
+        """Whether the recording itself is read, beyond how it was cut and who spoke when."""
+        return "audio" in self.streams and self.pipeline.front_end.input != "precomputed"
+
+    def heard(self, prepared: PreparedCall) -> PreparedCall:
+        """A prepared call with its recording, read again where it was let go and the network hears it."""
+        if not self.hears or prepared.waveform is not None or prepared.call.audio is None:
+            return prepared
+        return self.pipeline.prepare(prepared.call)  # nothing is recognised or cut anew
 
     def inputs(self, prepared: PreparedCall, variation: Variation | None = None) -> CallInputs:
         """What the network reads of a call.
@@ -66,19 +80,31 @@ class Maker:
         return self.keep(inputs)
 
 
+def maker_of(
+    config: TrainConfig, network: CallNetwork, pipeline: Pipeline, keep: Callable[[CallInputs], CallInputs]
+) -> Maker:
+    """The maker of a training. `keep`: see `callsift.training.features.kept_features`."""
+    frozen = {stream: str(network.encoders[stream].fingerprint) for stream in frozen_streams(network)}
+    return Maker(pipeline, network.streams, keep, frozen, config.augment, config.fit.seed)
+
+
 class Material:
     """Keeps what calls were prepared to; memory is bounded, the rest lies in a temporary file."""
 
     def __init__(self) -> None:
         self._scratch = Scratch()
-        self._calls: dict[tuple[str, str], Taken | CallsiftError] = {}
+        self._calls: dict[tuple[str, str], Taken | RecordingError | DataError] = {}
         self._varied: dict[tuple[str, str, str], tuple[CallInputs, ...]] = {}
 
-    def take(self, maker: Maker, call: Call, *, varied: bool) -> Taken:
-        """A call prepared, now or before. `varied`: with its variations, where their number is fixed.
+    def take(self, maker: Maker, call: Call, *, varied: bool = False, once: bool = False) -> Taken:
+        """A call prepared, now or before.
+
+        `varied`: with its variations, where their number is fixed. `once`: it is read at once and let go, as a large
+        pool is; it is then kept only while there is room.
 
         Raises:
             RecordingError, DataError: the call can't be used.
+            NoRoomError: the call can, but there is no room to keep it.
         """
         name = (maker.key, call_key(call))
         found = self._calls.get(name)
@@ -86,12 +112,16 @@ class Material:
         if found is None:
             try:
                 heard = maker.pipeline.prepare(call)
-                inputs = self._scratch.held(maker.inputs(heard), maker.frozen or ())
-                found = Taken(without_audio(heard), inputs)
-            except CallsiftError as error:
+                inputs = maker.inputs(heard)
+                found = Taken(without_audio(heard), self._scratch.held(inputs, maker.frozen or ()))
+            except (RecordingError, DataError) as error:
                 found = error
+            except NoRoomError:
+                if heard is None or not once:
+                    raise
+                return Taken(relabelled(without_audio(heard), call), inputs)
             self._calls[name] = found
-        if isinstance(found, CallsiftError):
+        if isinstance(found, Exception):
             raise found
         count = maker.augment.copies if varied and maker.augment.on else None
         variations = self._variations(maker, name, heard or found.prepared, count) if count else ()
@@ -103,7 +133,7 @@ class Material:
         settings = maker.augment.model_copy(update={"share": 1.0})
         key = (*name, sha256_of_json([settings.model_dump(mode="json"), maker.seed]))
         if key not in self._varied:
-            prepared = with_audio(maker.pipeline, prepared)
+            prepared = maker.heard(prepared)
             made = (
                 maker.inputs(prepared, Variation(settings, maker.seed, prepared.call.call_id, number))
                 for number in range(1, count + 1)
@@ -129,33 +159,33 @@ class VariedSet:
             return example
         if taken.varied:
             return replace(example, inputs=taken.varied[variation.number - 1])
-        prepared = with_audio(self.maker.pipeline, taken.prepared)
-        return replace(example, inputs=self.maker.inputs(prepared, variation))
+        return replace(example, inputs=self.maker.inputs(self.maker.heard(taken.prepared), variation))
 
 
 def call_key(call: Call) -> str:
-    """What of a call is heard and read, hashed; a file that was changed is another one."""
+    """What of a call is heard and read, hashed; a file that was changed is another one.
+
+    Raises:
+        RecordingError: a file that is there no more.
+    """
     row = {key: value for key, value in call_row(call, Path("/")).items() if key not in _NOT_HEARD}
     for segment in row.get("segments", ()):
         segment.pop("label", None)
-    files = [call.audio, call.transcript, *(segment.audio for segment in call.segments)]
+    beside = None if call.transcript or call.audio is None else find_transcript(call.audio)
+    files = [call.audio, call.transcript, beside, *(segment.audio for segment in call.segments)]
     files += [ref.path for segment in call.segments for ref in segment.streams.values()]
-    states: list[Any] = [
-        (stat.st_size, stat.st_mtime_ns) for file in files if file is not None and (stat := file.stat())
-    ]
+    try:
+        states: list[Any] = [
+            (stat.st_size, stat.st_mtime_ns) for file in files if file is not None and (stat := file.stat())
+        ]
+    except OSError as error:
+        raise RecordingError(ErrorCode.MISSING_FILE, f"{error.filename} can't be read: {error.strerror}") from error
     return sha256_of_json([row, states])
 
 
 def without_audio(prepared: PreparedCall) -> PreparedCall:
     """A prepared call that can be prepared again to the same, but without what is large."""
     return replace(prepared, call=prepared_row(prepared).call, waveform=None)
-
-
-def with_audio(pipeline: Pipeline, prepared: PreparedCall) -> PreparedCall:
-    """A prepared call with its recording, read again where it was let go; nothing is recognised or cut anew."""
-    if prepared.waveform is not None or prepared.call.audio is None:
-        return prepared
-    return pipeline.prepare(prepared.call)
 
 
 def relabelled(prepared: PreparedCall, call: Call) -> PreparedCall:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from callsift.asr.transcripts import read_transcript
 from callsift.canonical import sha256_of_json
-from callsift.data.manifest import Manifest, call_row, read_manifest
+from callsift.data.manifest import Manifest, call_row, manifest_file, read_manifest
 from callsift.data.same_audio import files_of, same_audio
 from callsift.errors import CallsiftError, DataError
 from callsift.types import Call, Label, Segment
@@ -51,7 +51,7 @@ def read_pool(source: Path | None, data: Manifest) -> Pool:
         if not calls:
             raise DataError("every call has a label; name a pool of calls without by --pool", data.path)
         return _without_labels(data.path, calls)
-    file = source / "manifest.jsonl" if source.is_dir() else source
+    file = manifest_file(source)
     if source.is_dir() and not file.is_file():
         return _without_labels(source, find_calls([str(source)]).calls)
     manifest = read_manifest(file)

@@ -62,8 +62,9 @@ def device_of(config: FitConfig) -> torch.device:
 def make_fabric(config: FitConfig, device: torch.device, rank: int = 0, ranks: int = 1) -> Fabric:
     """Fabric for one rank of a training; for several ranks they must have met already."""
     from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
-    from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
     class Place(LightningEnvironment):
         """Where this process stands among those that this module started, whatever cluster it runs in."""
@@ -184,7 +185,7 @@ def _met(meeting: Path, rank: int, ranks: int) -> Iterator[None]:
     before = os.environ.get("GLOO_SOCKET_IFNAME")
     if sys.platform == "linux" and before is None:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    store = distributed.FileStore(str(meeting), ranks)
+    store = distributed.FileStore(str(meeting), ranks)  # type: ignore[attr-defined]
     store.set_timeout(timedelta(seconds=_MEET_S))
     # Rank 0 may be long in a validation or a callback; a rank that is gone is noticed by its closed connection.
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=ranks, timeout=timedelta(days=7))

@@ -17,23 +17,24 @@ from typing import Any
 import torch
 import yaml
 
+from callsift.canonical import sha256_of_json
 from callsift.config import FitConfig, TrainConfig, load_train_config
-from callsift.data.manifest import read_manifest
+from callsift.data.manifest import manifest_file, read_manifest
 from callsift.data.splits import check_classes
 from callsift.decision import Calibration, vector_from
 from callsift.errors import ConfigError, DataError
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.model import CallNetwork
-from callsift.pipeline import Pipeline, asr_of, check_prepared, make_asr, make_diarizer
+from callsift.pipeline import DEFAULT_ASR, Pipeline, asr_of, check_prepared, make_asr, make_diarizer
 from callsift.scoring.scorer import Scorer
 from callsift.training.assemble import encoders_used, make_network, make_tokenizer, with_whole_paths
 from callsift.training.checkpoint import load_weights
 from callsift.training.conclude import conclude
-from callsift.training.examples import Progress, count_labels, prepare_examples, split_calls
-from callsift.training.features import frozen_streams, kept_features, release
+from callsift.training.examples import Prepared, Progress, count_labels, prepare_examples, split_calls
+from callsift.training.features import kept_features, release
 from callsift.training.fit import OnEpoch, OnStep, device_of, fit
-from callsift.training.material import Maker, Material
+from callsift.training.material import Material, maker_of
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
 from callsift.training.torch_runtime import TorchRuntime
@@ -52,25 +53,28 @@ def train(
     on_epoch: OnEpoch = lambda _: None,
     on_step: OnStep = lambda done, total: None,
     material: Material | None = None,
+    single_grades: bool = False,
 ) -> dict[str, Any]:
     """Train on a manifest or a prepared set into a run folder, and return what `result.json` holds.
 
     `material`: what earlier trainings in this process prepared; calls that it knows are not heard again.
+    `single_grades`: a grade with a single call is no mistake (it is a pseudo-label, or its other call is elsewhere).
 
     Raises:
         DataError, ConfigError: the data or the settings are wrong. What `on_epoch` raises ends the training.
         UsageError: the folder holds a run and `resume` is off, or is being written by another process.
     """
-    manifest_file = data / "manifest.jsonl" if data.is_dir() else data
+    path = manifest_file(data)
     scheme = load_scheme(config.labels)
     if config.fit.monitor_task not in (None, *scheme.tasks):
         raise ConfigError(f"fit.monitor_task '{config.fit.monitor_task}' is not one of {', '.join(scheme.tasks)}")
-    manifest = read_manifest(manifest_file)
+    manifest = read_manifest(path)
     manifest.check_labels(scheme)
     objective = Objective(scheme, config.fit)
-    check_prepared(manifest_file.parent, config.front_end.sha256)
+    check_prepared(path.parent, config.front_end.sha256)
     parts = split_calls(manifest, config)
-    check_classes([call for calls in parts.values() for call in calls], scheme, config.target)
+    if not single_grades:
+        check_classes([call for calls in parts.values() for call in calls], scheme, config.target)
     # The run keeps the scheme itself: a name or a file may mean something else tomorrow.
     config = with_whole_paths(config.model_copy(update={"labels": scheme.model_dump(mode="json")}))
     with exclusive_lock(folder / ".lock"):
@@ -80,17 +84,17 @@ def train(
         size = sum(parameter.numel() for parameter in network.parameters())
         pipeline = Pipeline(config.front_end, make_tokenizer(config), make_asr(asr), make_diarizer(diarizer))
         _begin(
-            folder, config, scheme, manifest_file, parts, encoders_used(network, config),
-            diarizer or config.front_end.diarizer, resume,
+            folder, config, scheme, path, parts, encoders_used(network, config),
+            {"asr": asr or DEFAULT_ASR, "diarizer": diarizer or config.front_end.diarizer}, resume,
         )  # fmt: skip
         pipeline.tokenizer.save(str(folder / "tokenizer.json"))
         network.to(device_of(config.fit))
         with kept_features(network) as keep:
-            frozen = {stream: str(network.encoders[stream].fingerprint) for stream in frozen_streams(network)}
-            maker = Maker(pipeline, network.streams, keep, frozen, config.augment, config.fit.seed)
             ready = prepare_examples(
-                maker, scheme, parts, progress, target=config.target, votes=config.fit.soft_labels, material=material
-            )
+                maker_of(config, network, pipeline, keep), scheme, parts, progress, target=config.target,
+                votes=config.fit.soft_labels, material=material,
+            )  # fmt: skip
+        _check_material(folder, ready)
         release(network)
         start_from_data(network, ready.parts["train"])
         fitted = fit(
@@ -109,7 +113,7 @@ def _begin(
     manifest: Path,
     parts: Mapping[str, Sequence[Call]],
     encoders: Mapping[str, Mapping[str, str]],
-    diarizer: str,
+    engines: Mapping[str, str],
     resume: bool,
 ) -> None:
     """Write what the run is made from; a resumed run must be made from the same."""
@@ -120,7 +124,7 @@ def _begin(
         "splits": {name: [call.call_id for call in calls] for name, calls in parts.items()},
         "labels": {name: count_labels(calls, config.target, scheme) for name, calls in parts.items()},
         "encoders": encoders,
-        "diarizer": diarizer,
+        **engines,
     }
     if (folder / "config.yaml").exists():
         if not resume:
@@ -134,12 +138,32 @@ def _begin(
             raise DataError(f"was begun with another content of {manifest}; train into a new folder", folder)
         if stored.get("encoders", {}) != encoders:
             raise DataError("was begun with other weights of its pretrained encoders; train into a new folder", folder)
-        if (other := stored.get("diarizer", diarizer)) != diarizer:
-            raise DataError(f"was begun with --diarizer {other}; resume with the same", folder)
+        for option, given in engines.items():
+            if (other := stored.get(option, given)) != given:
+                raise DataError(f"was begun with --{option} {other}; resume with the same", folder)
+        if stored["splits"] != data["splits"]:
+            raise DataError("was begun with other calls in its parts; train into a new folder", folder)
         return
     write_json(folder / "data.json", data)
     write_json(folder / "environment.json", _environment(config.fit))
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+def _check_material(folder: Path, ready: Prepared) -> None:
+    """A resumed run learns from the very calls it was begun with: recordings and transcripts may have changed since.
+
+    Raises:
+        DataError: they have.
+    """
+    found = sha256_of_json(
+        {name: [[e.inputs.call_id, e.size, len(e.items)] for e in examples] for name, examples in ready.parts.items()}
+    )
+    data = read_json(folder / "data.json")
+    if data.get("prepared", found) != found:
+        raise DataError(
+            "was begun with other recordings or transcripts behind the same manifest; train into a new folder", folder
+        )
+    write_json(folder / "data.json", {**data, "prepared": found})
 
 
 def _environment(fit: FitConfig) -> dict[str, Any]:

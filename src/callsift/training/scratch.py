@@ -7,6 +7,7 @@ that were forked share it.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Collection
@@ -17,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.errors import DataError
+from callsift.errors import NoRoomError
 from callsift.types import CallInputs, StreamInput
 
 MEMORY_BYTES = 2 << 30
 """More than this goes to the file."""
+_LEFT_FREE_BYTES = 256 << 20
+"""Of the disk: others live there, too."""
 
 
 class Scratch:
@@ -43,7 +46,7 @@ class Scratch:
         """The same inputs, held here, but for streams that are `kept` on disk already.
 
         Raises:
-            DataError: no room on the disk.
+            NoRoomError: the disk is full.
         """
         segments = tuple(
             {
@@ -66,11 +69,14 @@ class Scratch:
     def _write(self, content: bytes, start: int) -> None:
         assert self._file is not None
         try:
+            disk = os.fstatvfs(self._file.number)
+            if disk.f_bavail * disk.f_frsize < len(content) + _LEFT_FREE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             while content:  # a nearly full disk takes a part before it refuses
                 written = os.pwrite(self._file.number, content, start)
                 content, start = content[written:], start + written
         except OSError as error:
-            raise DataError(
+            raise NoRoomError(
                 f"features of the calls find no room in {tempfile.gettempdir()} ({error.strerror}); name a folder with "
                 "more by TMPDIR, or train on fewer calls"
             ) from error

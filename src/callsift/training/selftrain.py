@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from callsift.config import TrainConfig
-from callsift.data.manifest import Manifest, read_manifest, write_manifest
-from callsift.data.splits import label_key
+from callsift.data.manifest import Manifest, manifest_file, read_manifest, write_manifest
+from callsift.data.splits import check_classes, label_key
 from callsift.decision import Verdict
 from callsift.errors import ConfigError, DataError
 from callsift.evaluation.scored import by_grade
@@ -87,10 +87,12 @@ class SelfTraining:
         if self.scheme.kind == "number" or config.target == "segment":
             what = "a number" if self.scheme.kind == "number" else "segments (target: segment)"
             raise ConfigError(f"self-training needs one grade for each call, and the labels are of {what}")
-        self.data = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
+        self.data = read_manifest(manifest_file(data))
         self.data.check_labels(self.scheme)
         self.parts = split_calls(self.data, config)
+        check_classes([call for calls in self.parts.values() for call in calls], self.scheme)
         self.pool = checked_pool(read_pool(pool, self.data), self.parts, chosen_here=not _names_validation(self.data))
+        self.not_scored: dict[str, str] = {}
         for source in (self.data.path, self.pool.source):
             check_prepared(source.parent if source.is_file() else source, config.front_end.sha256)
 
@@ -178,7 +180,7 @@ class SelfTraining:
             write_manifest(manifest, [*calls, *(replace(call, split="val") for call in self.parts["val"])])
             result = train(
                 manifest, folder, self.config, asr=self.asr, diarizer=self.diarizer, resume=True, progress=progress,
-                on_epoch=on_epoch, material=material,
+                on_epoch=on_epoch, material=material, single_grades=True,
             )  # fmt: skip
         epochs = [row for _, row in read_jsonl(folder / "log.jsonl")]
         truth = self._truth()
@@ -187,7 +189,7 @@ class SelfTraining:
             number,
             {grade: sum(each.label == grade for each in taken) for grade in self.scheme.grades},
             len(known),
-            sum(label == true for label, true in known),
+            sum(label == true or label in str(true).split("/") for label, true in known),
             float(epochs[result["best_epoch"] - 1]["monitor"]),
             result["figures"]["val"]["combined"][self.scheme.finest_task],
         )
@@ -206,7 +208,9 @@ class SelfTraining:
         if not path.is_file():
             said = self._verdicts(number, self.pool.calls, progress, "the pool", material)
             write_jsonl(path, (self._pool_row(call, said[call.call_id]) for call in self.pool.calls))
-        rows = [row for _, row in read_jsonl(path) if "probabilities" in row]
+        every = [row for _, row in read_jsonl(path)]
+        rows = [row for row in every if "probabilities" in row]
+        self.not_scored = {row["call_id"]: row["error"] for row in every if "error" in row}
         if not rows:
             raise DataError("no call of the pool could be scored", path)
         shares = np.array([[row["probabilities"][grade] for grade in self.scheme.grades] for row in rows])
@@ -237,6 +241,7 @@ class SelfTraining:
             "labelled_balance": _shares(self.scheme, self.parts["train"]),
             "train_balance": run.result["train_balance"],
             "notes": list(self.pool.notes),
+            "pool_not_scored": self.not_scored,
             "test": self._test(best.number, progress, material),
         }
 

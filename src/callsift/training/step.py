@@ -94,13 +94,13 @@ def _sum_up(fabric: Fabric, weights: Sequence[torch.nn.Parameter], losses: Tenso
     A weight that no process used keeps no gradient, as it would in one process: AdamW leaves it alone.
     """
     used = losses.new_tensor([losses, *(weight.grad is not None for weight in weights)])
-    used = fabric.all_reduce(used, reduce_op="sum")
+    used = torch.as_tensor(fabric.all_reduce(used, reduce_op="sum"))
     for bucket in _buckets(weights):
         zeros = (
             weight.new_zeros(weight.numel()) if weight.grad is None else weight.grad.flatten() for weight in bucket
         )
-        summed = fabric.all_reduce(torch.cat(list(zeros)), reduce_op="sum")
-        for weight, gradient in zip(bucket, summed.split([weight.numel() for weight in bucket]), strict=True):
+        summed = torch.as_tensor(fabric.all_reduce(torch.cat(list(zeros)), reduce_op="sum"))
+        for weight, gradient in zip(bucket, torch.split(summed, [weight.numel() for weight in bucket]), strict=True):
             weight.grad = gradient.view_as(weight)
     for weight, by in zip(weights, used[1:].tolist(), strict=True):
         if not by:

@@ -44,10 +44,17 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """`used`: field → column or pattern; `unused`: columns that are not imported."""
+    """`used`: field → column or pattern; `unused`: columns that are not imported; `raters`: columns of grades."""
 
     used: Mapping[str, str]
     unused: tuple[str, ...]
+    raters: tuple[str, ...] = ()
+
+    def empty(self, cells: Mapping[str, Any], field: str) -> list[str]:
+        """The columns of a field in which a row says nothing."""
+        source = self.used.get(field)
+        names = [] if source is None else _columns_in(source, tuple(cells))
+        return [name for name in names if not plain(cells.get(name))]
 
     def value(self, cells: Mapping[str, Any], field: str) -> Any:
         """What a row says of a field; None where it is not mapped."""
@@ -72,8 +79,15 @@ def plain(value: Any) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def columns_of(header: Sequence[str], wanted: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Columns:
+def columns_of(
+    header: Sequence[str],
+    wanted: Mapping[str, str],
+    defaults: Mapping[str, str] | None = None,
+    raters: Sequence[str] = (),
+) -> Columns:
     """Every field's column: as `wanted`, else as `defaults` of the format, else (None) by the column's name.
+
+    `raters` are columns of grades, and so no field's.
 
     Raises:
         UsageError: a field or a column that does not exist, or nothing that could be a call.
@@ -85,7 +99,10 @@ def columns_of(header: Sequence[str], wanted: Mapping[str, str], defaults: Mappi
             if name not in header:
                 raise UsageError(f"--map {field}={source}: there is no column '{name}'; there are {', '.join(header)}")
     used = dict(wanted)
-    spoken_for = {name for source in wanted.values() for name in _columns_in(source, header)}
+    spoken_for = {name for source in wanted.values() for name in _columns_in(source, header)} | set(raters)
+    for name in raters:
+        if name not in header:
+            raise UsageError(f"--raters {name}: there is no column '{name}'; there are {', '.join(header)}")
     guessed = _by_name(header) if defaults is None else defaults
     for field, source in guessed.items():
         names = _columns_in(source, header)
@@ -93,8 +110,10 @@ def columns_of(header: Sequence[str], wanted: Mapping[str, str], defaults: Mappi
             used[field] = source
     if "segment_label" in used and "label" in used and "label" not in wanted:
         del used["label"]
-    named = {name for source in used.values() for name in _columns_in(source, header)}
-    return Columns(used, tuple(name for name in header if name not in named))
+    if raters and "rater" in used:
+        raise UsageError(f"--raters are columns, and '{used['rater']}' names the grader of a row: one of both, please")
+    named = set(raters) | {name for source in used.values() for name in _columns_in(source, header)}
+    return Columns(used, tuple(name for name in header if name not in named), tuple(raters))
 
 
 def _columns_in(source: str, header: Sequence[str]) -> list[str]:

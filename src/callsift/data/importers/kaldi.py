@@ -13,13 +13,14 @@ from pathlib import Path
 from callsift.asr.transcripts.speakers import role_of
 from callsift.data.importers.fields import Columns
 from callsift.data.importers.json_lines import read_text
-from callsift.data.importers.parts import Faults, Imported, Place, Request
+from callsift.data.importers.parts import Faults, Imported, Place, Request, found_audio
 from callsift.data.importers.pieces import Row
 from callsift.data.importers.rows import import_rows
 from callsift.errors import DataError, UsageError
 
 KNOWN = ("wav.scp", "segments", "text", "utt2spk", "spk2utt")
 MAPPED = {"label": "utt2label", "language": "utt2lang"}
+_TO_THE_END = {"-1", "-1.0", "-1.00"}
 Lines = dict[str, tuple[int, str]]
 
 
@@ -30,21 +31,26 @@ def import_kaldi(folder: Path, request: Request) -> Imported:
         DataError: a pipe in wav.scp, an utterance of no recording, files that contradict each other, and the like.
         UsageError: a mapping to a file that does not exist.
     """
+    if request.raters:
+        raise UsageError("--raters names columns, and a Kaldi folder has none; see --map rater=FILE")
     faults = Faults(request.skip_bad)
     recordings = _recordings(folder / "wav.scp", faults)
-    utterances = _utterances(folder / "segments", recordings, faults)
+    reader = _Segments(folder / "segments", recordings, request, faults)
+    utterances = reader.utterances()
     texts, speakers = _table(folder / "text", faults), _speakers(folder, faults)
     extra = {field: _table(folder / name, faults) for field, name in _files(folder, request).items()}
     groups = _groups(utterances, speakers)
     rows = []
     for utterance, (line, recording, times) in utterances.items():
+        if recording in reader.spoilt:
+            continue
         cells: dict[str, object] = {"call_id": recording, "audio": recordings[recording][1], "group": groups[recording]}
         cells |= {"text": texts.get(utterance, (0, ""))[1], "role": speakers.get(utterance)}
-        cells |= dict(zip(("start_s", "end_s"), times, strict=False))
+        cells |= dict(zip(("start_s", "end_s", "channel"), times, strict=False))
         for field, values in extra.items():
             cells[field] = (values.get(utterance) or values.get(recording) or (0, ""))[1]
         rows.append(Row(line, cells))
-    fields = ("call_id", "audio", "text", "role", "start_s", "end_s", "group", *extra)
+    fields = ("call_id", "audio", "text", "role", "start_s", "end_s", "channel", "group", *extra)
     where = folder / ("segments" if (folder / "segments").is_file() else "wav.scp")
     columns = Columns({field: field for field in fields}, ())
     found = import_rows(where, rows, columns, request)
@@ -81,20 +87,48 @@ def _recordings(path: Path, faults: Faults) -> Lines:
     return found
 
 
-def _utterances(path: Path, recordings: Lines, faults: Faults) -> dict[str, tuple[int, str, tuple[str, ...]]]:
-    """Utterance → its line, its recording, and start and end where there are any."""
-    if not path.is_file():
-        return {name: (line, name, ()) for name, (line, _) in recordings.items()}
-    found: dict[str, tuple[int, str, tuple[str, ...]]] = {}
-    for name, (line, rest) in _table(path, faults).items():
-        words = rest.split()
-        if len(words) != 3:
-            faults.take(Place(path, line).wrong(f"must be 'utterance recording start end', not '{name} {rest}'"))
-        elif words[0] not in recordings:
-            faults.take(Place(path, line).wrong(f"utterance '{name}' is of recording '{words[0]}': not in wav.scp"))
-        else:
-            found[name] = (line, words[0], (words[1], words[2]))
-    return found
+class _Segments:
+    """`segments`: `utterance recording start end`, and a channel where given. An end of -1 is the recording's end."""
+
+    def __init__(self, path: Path, recordings: Lines, request: Request, faults: Faults) -> None:
+        self.path = path
+        self.recordings = recordings
+        self.root = request.audio_root or path.parent
+        self.faults = faults
+        self.spoilt: set[str] = set()
+        """Recordings with an utterance that can't be imported: left out whole."""
+
+    def utterances(self) -> dict[str, tuple[int, str, tuple[str, ...]]]:
+        """Utterance → its line, its recording, and start, end and channel where there are any."""
+        if not self.path.is_file():
+            return {name: (line, name, ()) for name, (line, _) in self.recordings.items()}
+        found: dict[str, tuple[int, str, tuple[str, ...]]] = {}
+        for name, (line, rest) in _table(self.path, self.faults).items():
+            words = rest.split()
+            place = Place(self.path, line)
+            try:
+                if len(words) not in (3, 4):
+                    raise place.wrong(f"must be 'utterance recording start end', not '{name} {rest}'")
+                if words[0] not in self.recordings:
+                    raise place.wrong(f"utterance '{name}' is of recording '{words[0]}': not in wav.scp")
+                end = self._end(words[0], place) if words[2] in _TO_THE_END else words[2]
+                found[name] = (line, words[0], (words[1], end, *words[3:]))
+            except DataError as error:
+                self.faults.take(error)
+                self.spoilt.update(words[:1])
+        for recording in sorted(self.spoilt & {recording for _, recording, _ in found.values()}):
+            self.faults.take(DataError(f"recording '{recording}' is left out whole, with the lines above", self.path))
+        return found
+
+    def _end(self, recording: str, place: Place) -> str:
+        """The length of a recording, in seconds."""
+        from callsift.data.survey import length_s
+
+        name = self.recordings[recording][1]
+        found = length_s(found_audio(name, self.root, place, f"recording '{recording}':"), None)
+        if isinstance(found, str):
+            raise place.wrong(f"the end of recording '{recording}' can't be told: '{name}' {found}")
+        return repr(found)
 
 
 def _speakers(folder: Path, faults: Faults) -> dict[str, str]:

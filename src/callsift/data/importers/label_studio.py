@@ -1,6 +1,6 @@
-"""Label Studio exports (JSON): choices → labels, by annotator; regions with a label or a text → turns.
+"""Label Studio exports (JSON): choices or ratings → labels, by annotator; regions with a label or a text → turns.
 
-A task is a call. Its recording is looked for by the path in `/data/local-files/?d=…`, else by its file name, with or
+A task is a call. A list of who says what (`[{"author": …, "text": …}, …]`, as of a dialogue) is its turns. Its recording is looked for by the path in `/data/local-files/?d=…`, else by its file name, with or
 without the eight characters that an upload puts in front. Cancelled annotations don't count, nor do predictions.
 """
 
@@ -33,13 +33,16 @@ from callsift.types import Call, Label, RaterLabel, Turn
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 _MAPPED = ("call_id", "audio", "text", "group", "split", "language")
 _AUDIO_KEYS = ("audio", "wav", "recording", "audio_url", "url", "file")
-_TEXT_KEYS = ("text", "transcript", "dialogue")
+_TEXT_KEYS = ("text", "transcript", "dialogue", "dialog", "conversation", "messages", "paragraphs")
+_SPEAKER_KEYS = ("author", "speaker", "role", "name")
+_GRADES = ("choices", "rating", "number")
+"""Kinds of controls that give a label: the first that there is counts, unless one is named."""
 
 
 def import_label_studio(path: Path, request: Request) -> Imported:
     """The calls of an export in the format JSON (not JSON-MIN, which is a list of plain rows).
 
-    `--map label=NAME`: the control (`from_name`) whose choices are the labels; others: keys of a task's `data`.
+    `--map label=NAME`: the control (`from_name`) whose choices, rating or number are the labels; others: keys of a task's `data`.
 
     Raises:
         DataError: no export, a task without a usable recording or text, several labels where one is wanted.
@@ -51,13 +54,8 @@ def import_label_studio(path: Path, request: Request) -> Imported:
     faults = Faults(request.skip_bad)
     tasks = _whole(tasks, path, faults)
     keys = _keys(tasks, request)
-    controls = sorted({str(part.get("from_name")) for task in tasks for _, part in _parts(task, "choices")})
-    wanted = request.mapping.get("label")
-    if wanted is not None and wanted not in controls:
-        raise UsageError(f"--map label={wanted}: no choices of that name; there are {', '.join(controls) or 'none'}")
-    if wanted is None and len(controls) > 1:
-        raise DataError(f"has several choices ({', '.join(controls)}); say which is the label: --map label=NAME", path)
-    wanted = wanted or next(iter(controls), None)
+    kinds = _controls(tasks)
+    wanted = _label_control(kinds, request, path)
     reader = _TaskReader(path, request, keys, wanted)
     calls = []
     for at, task in enumerate(tasks, start=1):
@@ -73,11 +71,41 @@ def import_label_studio(path: Path, request: Request) -> Imported:
     if twice is not None:
         raise DataError(f"has two tasks with the id '{twice}'; map call_id to another key", path)
     used = {field: f"data.{key}" for field, key in keys.items()}
-    used |= {"label": f"choices '{wanted}'", "rater": "completed_by"} if wanted else {}
-    found = {f"data.{key}" for task in tasks for key in task["data"]} | {f"choices '{name}'" for name in controls}
-    ties = sum(len(call.labels) > 1 and call.label is None for call in calls)
-    notes = (f"{ties} calls of several annotators are left without one label, with all of their votes",) if ties else ()
+    used |= {"label": f"{kinds[wanted]} '{wanted}'", "rater": "completed_by"} if wanted else {}
+    found = {f"data.{key}" for task in tasks for key in task["data"]}
+    found |= {f"{kind} '{name}'" for name, kind in kinds.items()}
+    ties = sum(len(call.labels) > 1 and not isinstance(call.label, str | float) for call in calls)
+    notes = (f"{ties} calls of several annotators are left without one grade, with all of their votes",) if ties else ()
     return Imported(tuple(calls), used, tuple(sorted(found - set(used.values()))), tuple(faults.sentences), notes)
+
+
+def _controls(tasks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Control → its kind, of those that could give a label."""
+    found = {str(part.get("from_name")): kind for kind in _GRADES for task in tasks for _, part in _parts(task, kind)}
+    return dict(sorted(found.items()))
+
+
+def _label_control(kinds: Mapping[str, str], request: Request, path: Path) -> str | None:
+    """The control whose values are the labels.
+
+    Raises:
+        UsageError: the one that is asked for does not exist.
+        DataError: several could be.
+    """
+    wanted = request.mapping.get("label")
+    if request.raters:
+        raise UsageError("--raters names columns, and Label Studio's tasks have none; its annotators are the graders")
+    if wanted is not None and wanted not in kinds:
+        raise UsageError(f"--map label={wanted}: no choices of that name; there are {', '.join(kinds) or 'none'}")
+    if wanted is not None:
+        return wanted
+    for kind in _GRADES:
+        names = [name for name, its in kinds.items() if its == kind]
+        if len(names) > 1:
+            raise DataError(f"has several {kind} ({', '.join(names)}); say which is the label: --map label=NAME", path)
+        if names:
+            return names[0]
+    return None
 
 
 def _keys(tasks: Sequence[Mapping[str, Any]], request: Request) -> dict[str, str]:
@@ -136,13 +164,23 @@ class _TaskReader:
         self.request = request
         self.keys = keys
         self.control = control
+        self.found: dict[Path, tuple[str, str]] = {}
+        """Recording → the place its URL names, and the task."""
 
     def call(self, task: Mapping[str, Any], at: int) -> Call:
         name = plain(task.get("id")) or str(at)
         place = Place(self.path)
-        told = {field: plain(task["data"].get(key)) or None for field, key in self.keys.items()}
+        said = task["data"].get(self.keys.get("text"))
+        spoken = said if isinstance(said, list) else None
+        told = {
+            field: self._text(task, key, name, place)
+            for field, key in self.keys.items()
+            if spoken is None or field != "text"
+        }
         ratings = self._ratings(task, name, place)
-        turns = self._turns(task, name, place) or turns_in(told.get("text") or "")
+        turns = self._turns(task, name, place) or (
+            turns_in(told.get("text") or "") if spoken is None else self._dialogue(spoken, name, place)
+        )
         audio = None if told.get("audio") is None else self._audio(str(told["audio"]), name, place)
         if audio is None and not turns:
             raise place.wrong(f"task {name} has neither audio nor text; map audio or text to a key of its data")
@@ -153,18 +191,39 @@ class _TaskReader:
             language=told.get("language"),
             group=told.get("group"),
             split=None if split is None else read_split(split, place, f"task {name}: split"),
-            label=winner(ratings, self.request.votes) if ratings else None,
+            label=winner(ratings, self.request),
             labels=ratings,
             turns=turns,
         )
 
+    def _text(self, task: Mapping[str, Any], key: str, name: str, place: Place) -> str | None:
+        value = task["data"].get(key)
+        if isinstance(value, list | dict):
+            raise place.wrong(f"task {name}: data.{key} {str(value)[:60]} is neither a text nor a number")
+        return plain(value) or None
+
+    def _dialogue(self, said: Sequence[Any], name: str, place: Place) -> tuple[Turn, ...]:
+        """The turns of a list of who says what."""
+        found = []
+        for at, one in enumerate(said):
+            if not isinstance(one, dict) or not isinstance(one.get("text"), str):
+                raise place.wrong(
+                    f"task {name}: data.{self.keys['text']} is a list whose entry {at} is no {{author, text}}: "
+                    f"{str(one)[:60]}"
+                )
+            who = who_is(plain(next((one[key] for key in _SPEAKER_KEYS if one.get(key)), "")))
+            if one["text"].strip():
+                found.append(Turn(who.role, plain(one["text"]), speaker=who.speaker))
+        return tuple(found)
+
     def _ratings(self, task: Mapping[str, Any], name: str, place: Place) -> tuple[RaterLabel, ...]:
         found: dict[str, Label] = {}
-        for annotation, part in _parts(task, "choices"):
+        parts = [(kind, *both) for kind in _GRADES for both in _parts(task, kind)]
+        for kind, annotation, part in parts:
             if part.get("from_name") != self.control:
                 continue
-            choices = (part.get("value") or {}).get("choices")
-            label = read_label(choices, self.request.scheme, place, f"task {name}: choices")
+            given = (part.get("value") or {}).get(kind)
+            label = read_label(given, self.request.scheme, place, f"task {name}: {kind}")
             rater = _rater(annotation)
             if label is not None and found.setdefault(rater, label) != label:
                 raise place.wrong(f"task {name} has two labels by annotator {rater}: '{found[rater]}' and '{label}'")
@@ -199,11 +258,28 @@ class _TaskReader:
         parts = urlsplit(url)
         local = parse_qs(parts.query).get("d", [""])[0]
         given = local or unquote(parts.path)
-        file = PurePosixPath(given).name
-        for candidate in (given.lstrip("/") if local else given, file, _UPLOADED.sub("", file)):
-            if candidate and (root / candidate).is_file():
-                return root / candidate
-        return found_audio(file or url, root, place, f"task {name}: audio '{url}'; file")
+        names = [part for part in PurePosixPath(given).parts if part not in ("/", "..")]
+        file = names[-1] if names else ""
+        longest_first = [str(PurePosixPath(*names[at:])) for at in range(len(names))]
+        candidates = [*([] if local or parts.scheme else [given]), *longest_first, _UPLOADED.sub("", file)]
+        path = next((root / each for each in candidates if each and self._is_file(root / each)), None)
+        if path is None:
+            path = found_audio(file or url, root, place, f"task {name}: audio '{url}'; file")
+        meant = f"{parts.netloc}/{given}"
+        before, task = self.found.setdefault(path.resolve(), (meant, name))
+        if before != meant:
+            raise place.wrong(
+                f"task {name}: audio '{url}' and that of task {task} are both found as {path}; "
+                "keep the folders of their paths under --audio-root"
+            )
+        return path
+
+    @staticmethod
+    def _is_file(path: Path) -> bool:
+        try:
+            return path.is_file()
+        except (OSError, ValueError):
+            return False
 
 
 def _rater(annotation: Mapping[str, Any]) -> str:

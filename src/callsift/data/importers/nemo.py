@@ -28,4 +28,4 @@ def import_nemo(path: Path, request: Request) -> Imported:
     """
     rows = [Row(line, flat(value)) for line, value in json_objects(path)]
     header = tuple(dict.fromkeys(key for row in rows for key in row.cells))
-    return import_rows(path, rows, columns_of(header, request.mapping, _FIELDS), request)
+    return import_rows(path, rows, columns_of(header, request.mapping, _FIELDS, request.raters), request)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from callsift.data.importers.fields import plain
-from callsift.data.splits import label_key
+from callsift.data.votes import majority
 from callsift.errors import DataError
 from callsift.labels import LabelScheme
 from callsift.types import Call, Label, RaterLabel
@@ -21,7 +21,10 @@ SPLIT_NAMES = {
 }  # fmt: skip
 
 
-NOT_FINITE = ("nan", "inf", "-inf")
+EMPTY = ("", "nan", "n/a", "#n/a")
+"""What stands in a cell of a label that is none, in whatever case: spreadsheets and pandas write these."""
+
+NOT_FINITE = ("inf", "-inf")
 MOST = 1e9
 """Numbers beyond are neither seconds nor grades."""
 
@@ -34,6 +37,7 @@ class Request:
     `audio_root`: where relative audio paths start; None: the folder of the source.
     `scheme`: what labels must belong to; None: any.
     `votes`: what becomes the label of a call with several graders.
+    `raters`: columns of grades, one for each grader, by whose name it is called.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +45,7 @@ class Request:
     scheme: LabelScheme | None = None
     votes: Votes = "majority"
     skip_bad: bool = False
+    raters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +100,14 @@ def found_audio(name: str, root: Path, place: Place, column: str) -> Path:
 
 
 def read_label(value: Any, scheme: LabelScheme | None, place: Place, column: str) -> Label | None:
-    """A label as a cell or a JSON value gives it; `A/B` is one of several where the scheme has both. Blank: None.
+    """A label as a cell or a JSON value gives it; `A/B` is one of several where the scheme has both. `EMPTY`: None.
 
     Raises:
         DataError: it does not belong to the scheme, or is no label at all.
     """
-    if isinstance(value, str):
-        value = value.strip()
-    if value is None or value == "":
+    if isinstance(value, str | float) and plain(value).lower() in EMPTY:
+        value = None if scheme is None or plain(value) not in scheme.grades else plain(value)
+    if value is None:
         return None
     label: Label
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -148,13 +153,8 @@ def read_split(value: str, place: Place, column: str) -> str:
     return SPLIT_NAMES[value.strip().lower()]
 
 
-def winner(ratings: tuple[RaterLabel, ...], votes: Votes) -> Label | None:
-    """What most graders say; None where they are split evenly, or with `votes` none and more than one grader."""
-    counts: dict[str, int] = {}
-    labels = {label_key(rating.label): rating.label for rating in ratings}
-    for rating in ratings:
-        counts[label_key(rating.label)] = counts.get(label_key(rating.label), 0) + 1
-    best = [key for key, count in counts.items() if count == max(counts.values())]
-    if len(best) != 1 or (votes == "none" and len(ratings) > 1):
+def winner(ratings: tuple[RaterLabel, ...], request: Request) -> Label | None:
+    """What most graders say, or all that as many say; None with `votes` none and more than one grader."""
+    if request.votes == "none" and len(ratings) > 1:
         return None
-    return labels[best[0]]
+    return majority([rating.label for rating in ratings], request.scheme)

@@ -12,20 +12,22 @@ from callsift.asr.transcripts.speakers import who_is
 from callsift.data.importers.fields import Columns, plain
 from callsift.data.importers.parts import MOST, Place, Request, found_audio, read_label, read_split
 from callsift.data.importers.said import turns_in
-from callsift.types import Label, Turn
+from callsift.errors import DataError
+from callsift.types import Label, RaterLabel, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: where it stands and its cells by column."""
+    """One row: where it stands, its cells by column, and what is wrong with it as a row."""
 
     line: int
     cells: Mapping[str, Any]
+    fault: DataError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one row says."""
+    """What one row says. `spoken_by`: role and speaker, where a column names them."""
 
     place: Place
     call_id: str
@@ -41,6 +43,8 @@ class Piece:
     start_s: float | None
     end_s: float | None
     segment_id: str | None
+    spoken_by: tuple[str, str | None] | None = None
+    ratings: tuple[RaterLabel, ...] = ()
 
 
 class RowReader:
@@ -52,7 +56,19 @@ class RowReader:
         self.request = request
         self.root = request.audio_root or path.parent
 
+    def name_of(self, row: Row) -> str | None:
+        """The call that a row is of, as far as can be told of a row that can't be imported."""
+        field = "call_id" if "call_id" in self.columns.used else "audio"
+        return None if self.columns.empty(row.cells, field) else plain(self.columns.value(row.cells, field)) or None
+
     def piece(self, row: Row) -> Piece:
+        """What a row says.
+
+        Raises:
+            DataError: something that can't be imported.
+        """
+        if row.fault is not None:
+            raise row.fault
         place = Place(self.path, row.line)
 
         def text(name: str) -> str | None:
@@ -69,7 +85,8 @@ class RowReader:
 
         start_s, end_s = self._times(text, place, column)
         audio, transcript, said, role = text("audio"), text("transcript"), text("text") or "", text("role")
-        turns = turns_in(said, None if role is None else who_is(role))
+        who = None if role is None else who_is(role)
+        turns = turns_in(said, who)
         if len(turns) == 1:  # the times of the row are those of its only turn
             turns = tuple(Turn(turn.role, turn.text, start_s, end_s, self._channel(text, place, column), turn.speaker)
                           for turn in turns)  # fmt: skip
@@ -78,7 +95,7 @@ class RowReader:
         split = text("split")
         return Piece(
             place,
-            text("call_id") or self._own_id(audio, place),
+            self._call_id(row, text("call_id") or audio, place),
             None if audio is None else found_audio(audio, self.root, place, column("audio")),
             None if transcript is None else found_audio(transcript, self.root, place, column("transcript")),
             turns,
@@ -91,13 +108,21 @@ class RowReader:
             start_s,
             end_s,
             text("segment_id"),
+            None if who is None else (who.role, who.speaker),
+            tuple(
+                RaterLabel(rater, given)
+                for rater in self.columns.raters
+                if (given := read_label(row.cells.get(rater), self.request.scheme, place, f"column '{rater}':"))
+                is not None
+            ),
         )
 
-    def _own_id(self, audio: str | None, place: Place) -> str:
-        """The id of a call that is given none: its recording, else its row."""
-        if "call_id" in self.columns.used:
-            raise place.wrong(f"column '{self.columns.used['call_id']}' is empty: a call needs an id")
-        return audio or f"row-{place.line}"
+    def _call_id(self, row: Row, name: str | None, place: Place) -> str:
+        """The id of a call; one that is given none has that of its recording, else of its row."""
+        empty = self.columns.empty(row.cells, "call_id")
+        if empty:
+            raise place.wrong(f"column '{empty[0]}' is empty: a call needs an id")
+        return name or f"row-{place.line}"
 
     def _hint(self) -> str:
         known = {"audio", "text", "transcript"} & set(self.columns.used)

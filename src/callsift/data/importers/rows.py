@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from callsift.data.importers.fields import Columns
+from callsift.data.importers.merge import merged
 from callsift.data.importers.parts import Faults, Imported, Request, winner
 from callsift.data.importers.pieces import Piece, Row, RowReader
 from callsift.errors import DataError
@@ -26,17 +27,21 @@ def import_rows(path: Path, rows: Iterable[Row], columns: Columns, request: Requ
     faults = Faults(request.skip_bad)
     reader = RowReader(path, columns, request)
     called: dict[str, list[Piece]] = defaultdict(list)
+    spoilt: dict[str, int] = {}
     for row in rows:
         try:
             piece = reader.piece(row)
             called[piece.call_id].append(piece)
         except DataError as error:
             faults.take(error)
+            spoilt.setdefault(reader.name_of(row) or "", row.line)
     notes: dict[str, int] = {}
     calls = []
     for call_id, pieces in called.items():
         try:
-            calls.append(_Builder(columns, request, faults, notes).call(call_id, pieces))
+            if call_id in spoilt:
+                raise pieces[0].place.wrong(f"call '{call_id}' is left out with its line {spoilt[call_id]}")
+            calls.append(_Builder(columns, request, notes).call(call_id, pieces))
         except DataError as error:
             faults.take(error)
     if not calls:
@@ -52,19 +57,22 @@ def _first_of(sentences: Sequence[str]) -> str:
 class _Builder:
     """The rows of one call → the call."""
 
-    def __init__(self, columns: Columns, request: Request, faults: Faults, notes: dict[str, int]) -> None:
+    def __init__(self, columns: Columns, request: Request, notes: dict[str, int]) -> None:
         self.used = columns.used
+        self.graders = columns.raters
         self.request = request
-        self.faults = faults
         self.notes = notes
 
     def call(self, call_id: str, pieces: Sequence[Piece]) -> Call:
-        ratings = self._ratings(call_id, pieces) if "rater" in self.used else ()
-        content = [piece for piece in pieces if piece.rater == pieces[0].rater]
-        content = self._ordered(self._distinct(call_id, content))
-        label = winner(ratings, self.request.votes) if ratings else _only_label(call_id, content, "label")
-        if len(ratings) > 1 and label is None and self.request.votes == "majority":
-            self._note("as many graders say one thing as another; left without a label, with all of their votes")
+        ratings = self._ratings(call_id, pieces)
+        for rater in dict.fromkeys(piece.rater for piece in pieces):
+            self._check_distinct(call_id, [piece for piece in pieces if piece.rater == rater])
+        content = self._ordered(merged(call_id, pieces) if "rater" in self.used else list(pieces))
+        label = _only_label(call_id, content, "label") if "rater" not in self.used else None
+        if label is None and ratings:
+            label = winner(ratings, self.request)
+            if isinstance(label, tuple) and len(ratings) > 1:
+                self._note("graders disagree evenly; its label is several grades, of which one is true")
         audios = {piece.audio for piece in content if piece.audio is not None}
         if self._as_turns(content, audios):
             audio, turns, segments = self._said(call_id, content, audios)
@@ -92,13 +100,25 @@ class _Builder:
 
     def _as_turns(self, content: Sequence[Piece], audios: set[Path]) -> bool:
         """Whether the rows are said one after another, and not segments of their own."""
-        if "role" in self.used and "segment_id" not in self.used:
-            return True
-        if len(audios) == 1 and not self._timed(content) and all(piece.audio for piece in content):
-            if len(content) > 1:
-                self._note("its rows share one recording and have no times: their texts became its turns")
-            return True
-        return "segment_id" not in self.used and not self._timed(content)
+        timed = self._timed(content)
+        graded = next((piece for piece in content if piece.segment_label is not None), None)
+        if timed and "segment_label" in self.used:
+            return False
+        if "segment_id" in self.used:
+            found = (
+                len(audios) == 1 and not timed and all(piece.audio for piece in content)
+                and (graded is None or len(content) > 1)
+            )  # fmt: skip
+        else:
+            found = "role" in self.used or not timed
+        if found and graded is not None:
+            raise graded.place.wrong(
+                f"call '{call_id}' has a segment_label and rows that are turns: segment_label needs segment_id or times"
+                + (" (its segments share one recording)" if "segment_id" in self.used else "")
+            )
+        if found and len(audios) == 1 and len(content) > 1 and "role" not in self.used:
+            self._note("its rows share one recording and have no times: their texts became its turns")
+        return found
 
     def _said(
         self, call_id: str, content: Sequence[Piece], audios: set[Path]
@@ -135,16 +155,14 @@ class _Builder:
             label=_only_label(call_id, pieces, "segment_label"),
         )
 
-    def _distinct(self, call_id: str, pieces: Sequence[Piece]) -> list[Piece]:
-        """Rows that say the same place twice are refused."""
+    def _check_distinct(self, call_id: str, pieces: Sequence[Piece]) -> None:
+        """Rows of one grader that say the same place twice are refused."""
         if {"role", "start_s"} & set(self.used):
-            return list(pieces)
+            return
         lines: dict[str | None, int | None] = {}
-        kept = []
         for piece in pieces:
             if piece.segment_id not in lines:
                 lines[piece.segment_id] = piece.place.line
-                kept.append(piece)
                 continue
             segment = "" if piece.segment_id is None else f" with segment '{piece.segment_id}'"
             grader = "" if piece.rater is None else f" by '{piece.rater}'"
@@ -152,10 +170,7 @@ class _Builder:
                 "; where rows are segments, turns or graders of a call, map segment_id, role or rater"
             )  # fmt: skip
             first = lines[piece.segment_id]
-            self.faults.take(
-                piece.place.wrong(f"call '{call_id}'{segment}{grader} stands on line {first} already{hint}")
-            )
-        return kept
+            raise piece.place.wrong(f"call '{call_id}'{segment}{grader} stands on line {first} already{hint}")
 
     def _ordered(self, pieces: list[Piece]) -> list[Piece]:
         """By segment id, where there is one: 2 comes before 10."""
@@ -164,15 +179,24 @@ class _Builder:
         return sorted(pieces, key=lambda piece: piece.start_s or 0.0) if self._timed(pieces) else pieces
 
     def _ratings(self, call_id: str, pieces: Sequence[Piece]) -> tuple[RaterLabel, ...]:
+        """The label by each grader: each has rows of his own, or a column."""
         found: dict[str, Label] = {}
-        for rater in dict.fromkeys(piece.rater for piece in pieces):
+        for rater in dict.fromkeys(piece.rater for piece in pieces) if "rater" in self.used else ():
             label = _only_label(call_id, [p for p in pieces if p.rater == rater], "label")
             if label is not None and rater is None:
                 column = self.used["rater"]
                 raise pieces[0].place.wrong(f"call '{call_id}' has a label whose column '{column}' is empty: by whom?")
             if label is not None and rater is not None:
                 found[rater] = label
+        for rater in self.graders:
+            given = _only(call_id, f"label by '{rater}'", pieces, lambda piece, of=rater: dict(_by(piece)).get(of))
+            if given is not None:
+                found[rater] = given
         return tuple(RaterLabel(rater, label) for rater, label in found.items())
+
+
+def _by(piece: Piece) -> list[tuple[str, Label]]:
+    return [(rating.rater, rating.label) for rating in piece.ratings]
 
 
 def _only_label(call_id: str, pieces: Sequence[Piece], what: Literal["label", "segment_label"]) -> Label | None:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from callsift.data.importers.fields import columns_of, plain
-from callsift.data.importers.parts import Faults, Imported, Place, Request
+from callsift.data.importers.parts import Imported, Place, Request
 from callsift.data.importers.pieces import Row
 from callsift.data.importers.rows import import_rows
 from callsift.errors import DataError
 
 DELIMITERS = ",;\t"
+_SEP = re.compile(r'"?sep=([^\s"\w]|\t)"?[,;\t]*', re.IGNORECASE)
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
     ArithmeticError, SyntaxError, OSError,
@@ -54,24 +56,20 @@ def import_xlsx(path: Path, request: Request) -> Imported:
 
 
 def _import(table: Table, request: Request) -> Imported:
-    columns = columns_of(table.header, request.mapping)
-    faults = Faults(request.skip_bad)
-    found = import_rows(table.path, _rows(table, faults), columns, request)
-    return Imported(
-        found.calls, found.used, found.unused, (*faults.sentences, *found.left_out), (table.note, *found.notes)
-    )
+    columns = columns_of(table.header, request.mapping, raters=request.raters)
+    found = import_rows(table.path, _rows(table), columns, request)
+    return replace(found, notes=(table.note, *found.notes))
 
 
-def _rows(table: Table, faults: Faults) -> Iterator[Row]:
+def _rows(table: Table) -> Iterator[Row]:
     for line, cells in table.rows:
+        fault = None
         if len(cells) != len(table.header):
-            message = (
+            fault = Place(table.path, line).wrong(
                 f"has {len(cells)} cells, the header {len(table.header)}; "
                 "a text with a delimiter in it must stand in quotes"
             )
-            faults.take(Place(table.path, line).wrong(message))
-        else:
-            yield Row(line, dict(zip(table.header, cells, strict=True)))
+        yield Row(line, dict(zip(table.header, cells, strict=False)), fault)
 
 
 def read_csv(path: Path) -> Table:
@@ -81,19 +79,28 @@ def read_csv(path: Path) -> Table:
         DataError: empty, nothing below the header, no text, two columns of one name, or a quote that is never closed.
     """
     text, encoding = _text(path)
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=first.count)
+    text, line, delimiter = _delimited(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, Sequence[Any]]] = []
-    line = 1
+    start = line
     try:
         for cells in reader:
             rows.append((line, cells))
-            line = reader.line_num + 1
+            line = reader.line_num + start
     except csv.Error as error:
         raise DataError(f"is no CSV from here on: {error}", path, line) from error
-    name = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
+    name = {",": "comma", ";": "semicolon", "\t": "tab"}.get(delimiter, f"'{delimiter}'")
     return _table(path, rows, f"read as {encoding}, columns parted by {name}")
+
+
+def _delimited(text: str) -> tuple[str, int, str]:
+    """A text without the line `sep=;` that Excel knows, the number of its first line, and its delimiter."""
+    first, _, rest = text.partition("\n")
+    told = _SEP.fullmatch(first.rstrip("\r"))
+    if told is not None:
+        return rest, 2, told[1]
+    head = text.lstrip("\r\n").split("\n", 1)[0]
+    return text, 1, max(DELIMITERS, key=head.count)
 
 
 def _text(path: Path) -> tuple[str, str]:
@@ -108,12 +115,26 @@ def _text(path: Path) -> tuple[str, str]:
     for encoding in encodings:
         try:
             text = data.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            if encoding == "utf-8-sig" and _mostly_utf8(data):
+                line = data.count(b"\n", 0, error.start) + 1
+                message = f"is damaged UTF-8 at byte {error.start} (line {line}); save it again, or mend that place"
+                raise DataError(message, path, line) from error
             continue
         if "\0" in text:
             break
         return text, {"utf-8-sig": "UTF-8", "gb18030": "GB18030 (GBK)", "utf-16": "UTF-16"}[encoding]
     raise DataError("is no text in UTF-8, UTF-16 or GB18030 (GBK); save it as CSV UTF-8", path)
+
+
+def _mostly_utf8(data: bytes) -> bool:
+    """Whether bytes that are no UTF-8 would be, but for some damage.
+
+    GB18030 seen as UTF-8 has next to no characters of three bytes or more, and never is all but whole.
+    """
+    beyond = sum(byte >= 0x80 for byte in data)
+    sizes = [len(char.encode()) for char in data.decode("utf-8", "ignore") if char > "\x7f"]
+    return sum(size for size in sizes if size > 2) > 0.5 * beyond or sum(sizes) > 0.95 * beyond
 
 
 def read_xlsx(path: Path) -> Table:
@@ -130,6 +151,7 @@ def read_xlsx(path: Path) -> Table:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
             sheet, *others = book.worksheets
+            sheet.reset_dimensions()  # what a file says of its size is wrong where other programs wrote it
             rows = list(enumerate(sheet.iter_rows(values_only=True), start=1))
             book.close()
         except (*_DAMAGE, InvalidFileException) as error:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from callsift.config import TrainConfig
-from callsift.data.splits import folds, hold_out, label_key, labels_of
+from callsift.data.splits import check_classes, folds, groups_of, hold_out, label_key, labels_of
 from callsift.errors import UsageError
+from callsift.labels import load_scheme
 from callsift.types import Call, Target
 
 OWN_SPLITS = 0
@@ -85,7 +86,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A whole study. `reference`: the row that the others are compared with."""
+    """A whole study. `reference`: the row that the others are compared with.
+
+    `owners`: set → call_id → what the call belongs to, across all sets; found from the sets where it is not given.
+    """
 
     kind: str
     folder: Path
@@ -96,6 +100,11 @@ class Study:
     asr: str | None = None
     diarizer: str | None = None
     notes: tuple[str, ...] = field(default=())
+    owners: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.owners:
+            object.__setattr__(self, "owners", owners_of(self.sets))
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -117,6 +126,13 @@ class Study:
         return self.folder / "trials" / job.folder
 
 
+def owners_of(sets: Mapping[str, Sequence[Call]]) -> dict[str, dict[str, str]]:
+    """Set → call_id → what the call belongs to: the same name for calls of one group, or that share a recording, be
+    they in one set or in two."""
+    names = iter(groups_of([call for calls in sets.values() for call in calls]))
+    return {name: {call.call_id: next(names) for call in calls} for name, calls in sets.items()}
+
+
 def labelled(calls: Sequence[Call], target: Target) -> tuple[Call, ...]:
     """The calls that have a label to learn from."""
     return tuple(call for call in calls if any(label is not None for label in labels_of(call, target)))
@@ -125,12 +141,14 @@ def labelled(calls: Sequence[Call], target: Target) -> tuple[Call, ...]:
 def divided(calls: Sequence[Call], design: Design, fold: int, seed: int, share: float) -> tuple[Call, ...]:
     """The calls with their split: `test` is the fold (0: none), `val` holds about `share` of the rest by group.
 
+    Of a manifest's own splits, fold 0 leaves out its `test` calls; a `val` that is named there stays.
+
     Raises:
         DataError: fewer groups than parts.
         UsageError: own splits are asked for and there is no test split.
     """
-    if design.folds == OWN_SPLITS and fold:
-        return _own_splits(calls, seed, share)
+    if design.folds == OWN_SPLITS:
+        return _own_splits(calls, fold, seed, share)
     test = set(folds(calls, design.folds, FOLDS_SEED)[fold - 1]) if fold else set()
     return _held_out(calls, test, fold, seed, share)
 
@@ -139,21 +157,23 @@ def check_divisible(study: Study) -> None:
     """Whether every data set can be divided as the study wants, before anything is trained.
 
     Raises:
-        DataError, UsageError: it can't.
+        DataError, UsageError: it can't, or a grade has a single call in all.
     """
     for data, row in {row.data: row for row in study.rows}.items():
         calls = labelled(study.sets[data], row.config.target)
+        check_classes(calls, load_scheme(row.config.labels), row.config.target)
         for fold in study.design.asked:
             divided(calls, study.design, fold, study.design.seeds[0], row.config.fit.validation)
 
 
-def _own_splits(calls: Sequence[Call], seed: int, share: float) -> tuple[Call, ...]:
-    named = {call.split or "train" for call in calls}
-    if "test" not in named:
+def _own_splits(calls: Sequence[Call], fold: int, seed: int, share: float) -> tuple[Call, ...]:
+    if "test" not in {call.split for call in calls}:
         raise UsageError("--folds 0 takes the manifest's own splits, and no call there is of split 'test'")
-    if "val" in named:
+    if not fold:
+        calls = [call for call in calls if call.split != "test"]
+    if any(call.split == "val" for call in calls):
         return tuple(replace(call, split=call.split or "train") for call in calls)
-    return _held_out(calls, {at for at, call in enumerate(calls) if call.split == "test"}, 1, seed, share)
+    return _held_out(calls, {at for at, call in enumerate(calls) if call.split == "test"}, fold, seed, share)
 
 
 def _held_out(calls: Sequence[Call], test: set[int], fold: int, seed: int, share: float) -> tuple[Call, ...]:

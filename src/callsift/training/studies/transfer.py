@@ -1,7 +1,8 @@
 """`callsift transfer`: what a model learned on one set is worth on another: another campaign, language or question.
 
-Each other set is asked about whole, by models that learned from all of the first. Where sets have groups in common (one
-video in two languages), a call is asked only of models that have not learned from its group: those of the folds.
+Each other set is asked about whole, by models that learned from all of the first. Where sets have groups or recordings
+in common (one video in two languages), a call is asked only of models that have not learned from its group: those of
+the folds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from callsift.data.splits import labels_of
 from callsift.errors import DataError, UsageError
 from callsift.labels import LabelScheme, load_scheme
 from callsift.training.studies.compared import Agreement, Line, Measure, Seeds, adjusted, compare
-from callsift.training.studies.plan import Design, Row, Study
+from callsift.training.studies.plan import Design, Row, Study, owners_of
 from callsift.training.studies.report import line_of
 from callsift.types import Call
 
@@ -67,8 +68,9 @@ def transfer(
     targets = {
         name: None if _fits(sets[name], scheme) else _outcome(name, sets[name], scheme, outcome) for name in others
     }
-    known = _owners(sets[source])
-    linked = tuple(name for name in others if _owners(sets[name]) & known)
+    owners = owners_of(sets)
+    known = set(owners[source].values())
+    linked = tuple(name for name in others if known & set(owners[name].values()))
     apart = tuple(name for name in others if name not in linked)
     rows = [Row(f"{OWN}-{source}", base, data=source, asks=linked)]
     rows += [Row(f"{ALL}-{source}", base, data=source, asks=apart, whole=True)] if apart else []
@@ -78,7 +80,7 @@ def transfer(
             raise UsageError(f"no {base.target} of {name} has a label, and the settings have target: {base.target}")
     study = Study(
         "transfer", folder, design, tuple(rows), {name: tuple(calls) for name, calls in sets.items()}, rows[0].name,
-        asr, diarizer, _notes(source, targets, linked),
+        asr, diarizer, _notes(source, targets, linked), owners,
     )  # fmt: skip
     return Transfer(study, source, targets)
 
@@ -141,10 +143,6 @@ def _labels(calls: Sequence[Call]) -> list[object]:
     return [label for labels in given for label in labels if label is not None]
 
 
-def _owners(calls: Sequence[Call]) -> set[str]:
-    return {call.group or call.call_id for call in calls}
-
-
 def _notes(source: str, targets: Mapping[str, LabelScheme | None], linked: Sequence[str]) -> tuple[str, ...]:
     notes = [
         f"A → B: learned from A, asked about B. A set's own models ({source} → {source}) never learned from the group "
@@ -152,7 +150,7 @@ def _notes(source: str, targets: Mapping[str, LabelScheme | None], linked: Seque
     ]
     if linked:
         notes.append(
-            f"{', '.join(linked)} and {source} have groups in common: each call is asked only of models that have not "
+            f"{', '.join(linked)} and {source} have groups or recordings in common: each call is asked only of models that have not "
             "learned from its group."
         )
     mapped = [name for name, scheme in targets.items() if scheme is not None]
