@@ -148,6 +148,16 @@ def _verify(folder: Path, expected: Mapping[str, str]) -> None:
             raise BundleError(f"{folder}: '{name}' is not the file that was exported (hash differs). Copy it again.")
 
 
+def check_free(folder: Path) -> None:
+    """A bundle may be written there: the folder is new, empty or a bundle.
+
+    Raises:
+        BundleError: it is something else.
+    """
+    if folder.exists() and (folder.is_file() or (any(folder.iterdir()) and not (folder / "bundle.json").is_file())):
+        raise BundleError(f"{folder} exists and is not a bundle; choose another folder or remove it")
+
+
 def write_bundle(
     folder: Path,
     contents: Path,
@@ -166,8 +176,7 @@ def write_bundle(
     Raises:
         BundleError: the folder exists and is not a bundle.
     """
-    if folder.exists() and (folder.is_file() or (any(folder.iterdir()) and not (folder / "bundle.json").is_file())):
-        raise BundleError(f"{folder} exists and is not a bundle; choose another folder or remove it")
+    check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:

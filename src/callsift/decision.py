@@ -77,8 +77,9 @@ def vector_from(rows: Mapping[str, Any] | None, scheme: LabelScheme) -> dict[str
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one call or segment. `raw`: per task, each task's own calibrated answer; `probabilities`: combined
-    and corrected for the balance, coherent.
+    """What is said of one call or segment. `raw`: each task's own calibrated answer.
+
+    `probabilities`: of every task, combined and corrected for the balance, so that they agree.
 
     `value`: the answer of a scheme of kind `number`, which has no grade and no probabilities.
     """
@@ -135,16 +136,16 @@ def check_target(known: Mapping[str, float], target: Mapping[str, float]) -> Non
     for grade, share in target.items():
         if share > 0 and known[grade] <= 0:
             raise UsageError(
-                f"the model never heard a call of grade '{grade}', and can't be corrected for a balance in which it has "
-                f"a share of {share:g}: give it 0, or train on calls of that grade"
+                f"the model never heard a call of grade '{grade}', and can't be corrected for a balance in which it "
+                f"has a share of {share:g}: give it 0, or train on calls of that grade"
             )
 
 
 def balanced(grades: Array, known: Array, target: Array) -> Array:
-    """Probabilities of grades (B, G) that imply the balance `known` (G,), where `target` (G,) holds: ∝ q · target / known.
+    """Probabilities of grades (B, G) that imply the balance `known` (G,), where `target` (G,) holds.
 
-    If only the balance differs, this is Bayes' rule (Saerens, Latinne & Decaestecker 2002, eq. 2.4). A grade whose
-    target is 0 gets 0. Taken in logarithms, so that no row is ever 0 / 0.
+    They are ∝ q · target / known: Bayes' rule, if only the balance differs (Saerens, Latinne & Decaestecker 2002,
+    eq. 2.4). A grade whose target is 0 gets 0. Taken in logarithms, so that no row is ever 0 / 0.
     """
     wanted = target > 0
     factor = np.full(len(target), -np.inf)

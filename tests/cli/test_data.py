@@ -133,15 +133,42 @@ def test_split_and_folds(tmp_path: Path) -> None:
     assert sorted(tested, key=int) == [row["call_id"] for row in rows]
 
 
+def test_a_split_keeps_the_keys_of_others(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"call_id": str(at), "paid": at, "turns": [{"text": "hm", "mood": "fine"}],
+         "segments": [{"segment_id": "0", "text": "hm", "label": "AB"[at % 2], "sure": 0.5}]} for at in range(8)
+    ]  # fmt: skip
+    done = callsift("split", _write(tmp_path / "m.jsonl", *rows), "-o", tmp_path / "deep/new.jsonl", "--test", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "  test: 4 (segments: A 2, B 2)" in done.stdout
+    for before, after in zip(rows, rows_of(tmp_path / "deep/new.jsonl"), strict=True):
+        assert (after["paid"], after["turns"][0]["mood"]) == (before["paid"], "fine")
+        assert (after["segments"][0]["sure"], after["segments"][0].get("text")) == (0.5, None)
+
+
+def test_columns_of_graders(tmp_path: Path) -> None:
+    source = tmp_path / "calls.csv"
+    source.write_text("id,text,ann,bob\n1,hi,A,A\n2,hi,A,B\n", encoding="utf-8")
+    done = callsift("import", source, "-o", tmp_path / "m.jsonl", "--raters", "ann, bob")
+    assert done.returncode == 0, done.stderr
+    assert "  labels: by ann, bob" in done.stdout
+    assert [row["label"] for row in rows_of(tmp_path / "m.jsonl")] == ["A", ["A", "B"]]
+    refused = callsift("import", source, "-o", tmp_path / "x.jsonl", "--raters", "ann,ann")
+    assert refused.stderr.startswith("callsift: --raters 'ann,ann' is not like ann,bob,eve")
+
+
 def test_wrong_splits_are_refused_in_a_sentence(tmp_path: Path) -> None:
     rows = [{"call_id": str(at), "label": "B", "group": "g", "turns": [{"text": "hm"}]} for at in range(4)]
     manifest = _write(tmp_path / "manifest.jsonl", *rows)
     single = _write(tmp_path / "single.jsonl", *rows, {"call_id": "0042", "label": "A", "turns": [{"text": "hm"}]})
+    lone = _write(tmp_path / "lone.jsonl", *rows,
+                  *({"call_id": f"c{at}", "label": "C", "turns": [{"text": "hm"}]} for at in range(2)))  # fmt: skip
     cases = {
         (manifest, "--test", "0.5"): "4 calls in 1 groups can't be split into 2 parts",
         (manifest, "--test", "0.7", "--val", "0.3"): "--test 0.7 and --val 0.3 must be shares",
         (manifest, "--folds", "1"): "--folds 1 must be from 2 to 100",
         (manifest, "--folds", "3", "--test", "0.2"): "--folds tests on each fold in turn: leave out --test",
+        (lone, "--test", "0.5"): f"{lone}: grade 'B' lies in a single group ('g', 4 calls): it can't be both",
         (single, "--test", "0.5"): f"{single}: grade 'A' has a single call ('0042'): it can't be both learned and",
     }
     for arguments, message in cases.items():

@@ -55,6 +55,16 @@ def test_the_majority_becomes_the_label_and_a_tie_stays_open(tmp_path: Path) -> 
     assert "exists; name another" in str(refused.exception)
 
 
+def test_the_majoritys_manifest_keeps_the_keys_of_others(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    rows = [json.loads(line) | {"campaign": "spring"} for line in manifest.read_text("utf-8").splitlines()]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = RUNNER.invoke(app, ["raters", str(manifest), "--majority", "-o", str(tmp_path / "new.jsonl")])
+    assert done.exit_code == 0, done.output
+    written = [json.loads(line) for line in (tmp_path / "new.jsonl").read_text("utf-8").splitlines()]
+    assert [row["campaign"] for row in written] == ["spring"] * len(rows)
+
+
 def test_a_manifest_of_one_rater_is_refused_in_one_sentence(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.jsonl", [Call("a", label="A", turns=(Turn("customer", "yes"),))])
     done = RUNNER.invoke(app, ["raters", str(tmp_path / "m.jsonl")])

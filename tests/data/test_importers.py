@@ -266,8 +266,9 @@ def test_label_studio_votes_regions_and_paths(audio: Path) -> None:
               _by({"id": 3, "email": "eve@x.org"}, _choice("grade", "C")),
               _by(4, _choice("grade", "A"), cancelled=True), phone="77"),
         _task(2, "/data/upload/3/0123abcd-b.wav", _by(1, _choice("grade", "A"))),
-        _task(3, "https://x.org/b.wav?token=1"),
+        _task(3, "https://x.org/c.wav?token=1"),
     ]  # fmt: skip
+    (audio / "c.wav").write_bytes(b"c")
     path = audio / "export.json"
     path.write_text(json.dumps(tasks))
     assert recognise(path) == "label-studio"

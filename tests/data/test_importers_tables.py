@@ -104,10 +104,10 @@ def test_a_recording_saved_anew_under_another_suffix_is_found_by_its_stem(tmp_pa
 def test_rows_of_graders_become_labels_and_votes(tmp_path: Path) -> None:
     rows = "a,hi,ann,A\na,hi,bob,A\na,hi,eve,B\nb,ho,ann,A\nb,ho,bob,C\nc,hu,ann,D\nd,he,ann,\n"
     found = _import(_csv(tmp_path, "id,text,rater,label\n" + rows))
-    assert [call.label for call in found.calls] == ["A", None, "D", None]
+    assert [call.label for call in found.calls] == ["A", ("A", "C"), "D", None]
     assert found.calls[0].labels == (RaterLabel("ann", "A"), RaterLabel("bob", "A"), RaterLabel("eve", "B"))
     assert found.calls[0].turns == (Turn("unknown", "hi"),)
-    assert any(note.startswith("1 calls: as many graders") for note in found.notes)
+    assert any(note.startswith("1 calls: graders disagree evenly") for note in found.notes)
     found = _import(_csv(tmp_path, "id,text,rater,label\n" + rows), votes="none")
     assert [call.label for call in found.calls] == [None, None, "D", None]
 
@@ -155,11 +155,21 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path: Path, text: str, 
     assert str(caught.value).startswith(str(path))
 
 
-def test_bad_rows_may_be_left_out_and_are_named(tmp_path: Path) -> None:
-    path = _csv(tmp_path, "id,text,label\na,hi,A\nb,,A\nc,hi\nd,hi,Z\na,again,A\n")
+def test_bad_rows_may_be_left_out_with_their_calls_and_are_named(tmp_path: Path) -> None:
+    """Never one segment of a call alone, and never one of two rows that contradict each other."""
+    path = _csv(tmp_path, "id,text,label\na,hi,A\nb,,A\nc,hi\nd,hi,Z\ne,hi,A\ne,again,A\n")
     found = _import(path, scheme=MARKETCALLS, skip_bad=True)
     assert [call.call_id for call in found.calls] == ["a"]
-    assert [sentence.split(": ")[0].rsplit(" ", 1)[1] for sentence in found.left_out] == ["4", "3", "5", "6"]
+    assert [sentence.split(": ")[0].rsplit(" ", 1)[1] for sentence in found.left_out] == ["3", "4", "5", "7"]
+    path = _csv(tmp_path, "id,segment,text,start_s\na,1,hi,\na,2,ho,soon\na,3,hu,\nb,1,ha,\nc,1\nc,2,ho,\n")
+    found = _import(path, skip_bad=True)
+    assert [call.call_id for call in found.calls] == ["b"]
+    assert [sentence.split(", ", 1)[1] for sentence in found.left_out] == [
+        "line 3: column 'start_s': 'soon' is not a number of seconds, 0 or more",
+        "line 6: has 2 cells, the header 4; a text with a delimiter in it must stand in quotes",
+        "line 2: call 'a' is left out with its line 3",
+        "line 7: call 'c' is left out with its line 6",
+    ]
     with pytest.raises(DataError, match=r"holds no calls to import \(1 rows are left out; the first"):
         _import(_csv(tmp_path, "id,text\na,\n"), skip_bad=True)
 
@@ -209,9 +219,11 @@ def test_segments_with_recordings_of_their_own_or_times_in_one(tmp_path: Path) -
 
 def test_the_tables_in_the_documentation_are_read_as_it_says(tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/data.md").read_text("utf-8")
-    paper, graders, turns = (
-        _import(_csv(tmp_path, table)).calls for table in re.findall(r"```csv\n(.*?)```", page, flags=re.DOTALL)
-    )
+    tables = re.findall(r"```csv\n(.*?)```", page, flags=re.DOTALL)
+    columns = tables.pop(2)
+    paper, graders, turns = (_import(_csv(tmp_path, table)).calls for table in tables)
+    found = import_calls(_csv(tmp_path, columns), Request(raters=("ann", "bob", "eve")))[1]
+    assert [call.label for call in found.calls] == ["A", ("B", "C"), "D"]
     assert [(call.call_id, len(call.segments)) for call in paper] == [("13800000000/7", 2), ("13900000000/1", 1)]
     assert [(call.label, len(call.labels), len(call.turns)) for call in graders] == [("A", 3, 2)]
     assert [turn.start_s for turn in turns[0].turns] == [0.4, 1.5]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callsift.data.same_audio import same_audio
-from callsift.data.splits import check_classes, check_groups, deal, folds, groups_of, hold_out
+from callsift.data.splits import check_classes, check_groups, deal, folds, groups_of, hold_out, target_of
 from callsift.errors import DataError
 from callsift.labels import load_scheme
 from callsift.types import Call, RaterLabel, Segment
@@ -48,6 +48,38 @@ def test_hold_out_takes_about_its_share() -> None:
         assert sorted(kept + held_out) == list(range(100))
     kept, held_out = hold_out(_calls([0, 1, 2]), 0.15, seed=1)
     assert (len(kept), len(held_out)) == (2, 1)
+
+
+_groups = st.lists(st.integers(1, 6), min_size=2, max_size=25)
+
+
+@given(_groups, st.sampled_from([0.001, 0.15, 0.5, 0.9, 0.999]), st.integers(0, 5))
+def test_hold_out_keeps_groups_whole_and_a_group_on_each_side(sizes: list[int], share: float, seed: int) -> None:
+    calls = _calls([number for number, size in enumerate(sizes) for _ in range(size)])
+    kept, held_out = hold_out(calls, share, seed)
+    assert sorted(kept + held_out) == list(range(len(calls)))
+    sides = [{calls[at].group for at in part} for part in (kept, held_out)]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert hold_out(calls, share, seed) == (kept, held_out)
+
+
+@given(st.integers(4, 40), st.integers(0, 200))
+def test_a_rare_grade_is_held_out_in_its_share(rare: int, seed: int) -> None:
+    """From the four calls whose share of 15 % is more than half a call, some are held out, whatever the seed."""
+    calls = [Call(str(at), label="A" if at < rare else "BC"[at % 2]) for at in range(8 * rare)]
+    held_out = hold_out(calls, 0.15, seed)[1]
+    assert abs(sum(calls[at].label == "A" for at in held_out) - 0.15 * rare) <= 1
+    assert any(calls[at].label == "A" for at in held_out)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=5, max_size=5), min_size=6, max_size=6), st.integers(0, 9))
+def test_of_six_groups_alike_in_size_one_is_held_out(weights: list[list[int]], seed: int) -> None:
+    """An inner validation speaker, however differently the speakers' calls are graded."""
+    pools = ["".join(grade * count for grade, count in zip("ABCDE", each, strict=True)) or "A" for each in weights]
+    calls = [Call(f"{g}-{at}", group=f"g{g}", label=pool[at % len(pool)]) for g, pool in enumerate(pools)
+             for at in range(100)]  # fmt: skip
+    assert len({calls[at].group for at in hold_out(calls, 0.15, seed)[1]}) == 1
 
 
 def test_too_few_groups_and_groups_on_both_sides() -> None:
@@ -157,6 +189,23 @@ def test_a_grade_with_a_single_call_is_named() -> None:
     with pytest.raises(DataError, match="grade 'A' has a single call"):
         check_classes(segments, MARKETCALLS, "segment")
     check_classes(segments, MARKETCALLS)
+
+
+def test_a_grade_in_a_single_group_is_named_where_groups_count() -> None:
+    calls = [*(Call(f"a{at}", group="g1", label="A") for at in range(6)), *_calls(list(range(10)), "BC")]
+    check_classes(calls, MARKETCALLS)
+    with pytest.raises(DataError, match=r"^grade 'A' lies in a single group \('g1', 6 calls\): it can't be both"):
+        check_classes(calls, MARKETCALLS, homes=groups_of(calls))
+    with pytest.raises(DataError, match=r"^grade 'A' has a single call \('a5'\)"):
+        check_classes(calls[5:], MARKETCALLS, homes=groups_of(calls[5:]))
+    check_classes([*calls, Call("other", label="A")], MARKETCALLS, homes=[*groups_of(calls), "other"])
+
+
+def test_labels_are_those_of_segments_where_only_they_have_any() -> None:
+    graded = Call("1", segments=(Segment("0", label="A"),))
+    assert target_of([graded, Call("2")]) == "segment"
+    assert target_of([graded, Call("2", label="B")]) == "call"
+    assert target_of([Call("2")]) == "call"
 
 
 def test_a_part_without_a_group_takes_one() -> None:

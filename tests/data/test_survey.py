@@ -111,6 +111,18 @@ def test_grades_graders_and_single_calls() -> None:
     assert lone.remarks[-1] == "no grade has two calls: too few to learn from"
 
 
+def test_grades_of_a_single_customer_and_of_segments() -> None:
+    turns = (Turn("customer", "hm"),)
+    calls = [Call(str(at), turns=turns, label="AB"[at % 2], group="g" if at % 2 == 0 else None) for at in range(8)]
+    found = survey(calls, MARKETCALLS, listen=False)
+    assert [problem.kind for problem in found.problems] == ["single group"]
+    assert _messages(found, "single group")[0].startswith("grade 'A' lies in a single group ('g', 4 calls)")
+    segments = [Call(str(at), segments=(Segment("0", turns, label="AAB"[at]),)) for at in range(3)]
+    found = survey(segments, MARKETCALLS)
+    assert _messages(found, "single call")[0].startswith("grade 'B' has a single call ('2')")
+    assert found.remarks == ("no segment has the grade C, D, E of scheme 'marketcalls'",)
+
+
 def test_bars_and_page_say_the_counts() -> None:
     lines = bar_lines({"A": 40, "long": 10, "none": 0})
     assert [line.count("█") for line in lines] == [40, 10, 0]

@@ -13,6 +13,7 @@ from callsift.cli import (
     augment,
     data,
     doctor,
+    importing,
     models,
     prepare,
     raters,
@@ -59,6 +60,7 @@ def _options(
 
 
 score.register(app)
+importing.register(app)
 data.register(app)
 prepare.register(app)
 train.register(app)

@@ -1,4 +1,4 @@
-"""`callsift import`, `callsift validate` and `callsift split`: graded calls of any kind → a manifest to learn from."""
+"""`callsift validate` and `callsift split`: what is in a manifest, and which calls to learn from and to test on."""
 
 from __future__ import annotations
 
@@ -27,72 +27,11 @@ Force = Annotated[bool, typer.Option("--force", help="Write over what is there."
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    app.command("import")(import_)
     app.command()(validate)
     app.command()(split)
 
 
-def import_(
-    source: Annotated[Path, typer.Argument(help="CSV, XLSX, JSON or JSON Lines, or a folder.", metavar="SRC")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write.", show_default=False)],
-    mapped: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="Field and column, as in label=Grade or audio={phone}/{number}.wav.", metavar="F=C"),
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option("--format", help="csv, xlsx, folders, kaldi, nemo, lhotse or label-studio; else recognised."),
-    ] = None,
-    audio_root: Annotated[Path | None, typer.Option("--audio-root", help="Folder in which audio paths start.")] = None,
-    labels: Annotated[str | None, typer.Option("--labels", help=f"{LABELS_HELP} Labels outside are errors.")] = None,
-    votes: Annotated[str, typer.Option("--votes", help="Label by several graders: majority, or none.")] = "majority",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out what can't be imported; name it.")] = False,
-    force: Force = False,
-) -> None:
-    """Make a manifest of graded calls that are kept in another form; say what became what, and what is not used."""
-    from callsift.cli.show import say
-    from callsift.data.importers import Request, import_calls
-    from callsift.data.manifest import write_manifest
-    from callsift.labels import load_scheme
-
-    _free(output, force)
-    if votes not in ("majority", "none"):
-        raise UsageError(f"--votes {votes} is neither majority nor none")
-    if audio_root is not None and not audio_root.is_dir():
-        raise UsageError(f"--audio-root {audio_root} is no folder")
-    request = Request(
-        _mapping(mapped or ()), audio_root, None if labels is None else load_scheme(labels),
-        "majority" if votes == "majority" else "none", skip_bad,
-    )  # fmt: skip
-    name, found = import_calls(source, request, kind)
-    write_manifest(output, found.calls)
-    typer.echo(f"{len(found.calls)} calls of {source} ({name}) in {output}")
-    for field, column in found.used.items():
-        typer.echo(f"  {field}: {column}")
-    if found.unused:
-        typer.echo(f"  not used: {', '.join(found.unused)}")
-    for note in found.notes:
-        say(note)
-    if found.left_out:
-        say(f"left out: {len(found.left_out)}")
-        for sentence in found.left_out:
-            say(f"  {sentence}")
-
-
-def _mapping(given: Sequence[str]) -> dict[str, str]:
-    """`field=column` → field: column."""
-    found: dict[str, str] = {}
-    for text in given:
-        field, sign, column = text.partition("=")
-        if not sign or not field.strip() or not column.strip():
-            raise UsageError(f"--map '{text}' is not like label=Grade (field of the manifest = column)")
-        if field.strip() in found:
-            raise UsageError(f"--map names '{field.strip()}' twice")
-        found[field.strip()] = column.strip()
-    return found
-
-
-def _free(path: Path, force: bool) -> None:
+def free(path: Path, force: bool) -> None:
     """Refuse to write over a file."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; --output names a file")
@@ -204,7 +143,7 @@ def split(
     force: Force = False,
 ) -> None:  # fmt: skip
     """Split calls into train, val and test: grades spread evenly, groups and recordings whole."""
-    from callsift.data.manifest import write_manifest
+    from callsift.data.carry import rewrite_manifest
     from callsift.labels import load_scheme
 
     _check_shares(test, val, folds)
@@ -212,18 +151,18 @@ def split(
     if folds is not None and output.is_file():
         raise UsageError(f"{output} is a file; with --folds, --output names a folder")
     for target in targets:
-        _free(target, force)
+        free(target, force)
     found, scheme = _read(manifest), load_scheme(labels)
     found.check_labels(scheme)
     calls = found.calls
-    _check_classes(found, scheme)
     if folds is None:
         splits = [_by_shares(calls, 0.2 if test is None else test, val, seed)]
     else:
         splits = _by_folds(calls, folds, val, seed)
+    _check_classes(found, scheme)
     for target, names in zip(targets, splits, strict=True):
         divided = [replace(call, split=name) for call, name in zip(calls, names, strict=True)]
-        write_manifest(target, divided)
+        rewrite_manifest(target, divided, found.path)
         _show_split(target, divided)
 
 
@@ -238,11 +177,11 @@ def _check_shares(test: float | None, val: float, folds: int | None) -> None:
 
 
 def _check_classes(manifest: Manifest, scheme: Any) -> None:
-    """Every grade can be on both sides."""
-    from callsift.data.splits import check_classes
+    """Every grade can be on both sides: it lies in two groups."""
+    from callsift.data.splits import check_classes, groups_of, target_of
 
     try:
-        check_classes(manifest.calls, scheme, "call")
+        check_classes(manifest.calls, scheme, target_of(manifest.calls), groups_of(manifest.calls))
     except DataError as error:
         raise DataError(str(error), manifest.path) from None
 
@@ -281,14 +220,18 @@ def _named(parts: Mapping[str, Sequence[int]], count: int) -> list[str]:
 
 
 def _show_split(path: Path, calls: Sequence[Call]) -> None:
-    """How many calls of each grade each part of a manifest has."""
+    """How many calls of each grade each part of a manifest has; segments, where only they are graded."""
     from collections import Counter
 
+    from callsift.data.splits import labels_of, target_of
     from callsift.scoring.report import label_text
 
+    target = target_of(calls)
     typer.echo(f"{len(calls)} calls in {path}")
     for name in ("train", "val", "test"):
-        mine = Counter(label_text(call.label) or "(none)" for call in calls if call.split == name)
+        mine = [call for call in calls if call.split == name]
+        given = Counter(label_text(label) or "(none)" for call in mine for label in labels_of(call, target))
         if mine:
-            counts = ", ".join(f"{label} {count}" for label, count in sorted(mine.items()))
-            typer.echo(f"  {name}: {sum(mine.values())} ({counts})")
+            counts = ", ".join(f"{label} {count}" for label, count in sorted(given.items()))
+            what = "" if target == "call" else "segments: "
+            typer.echo(f"  {name}: {len(mine)} ({what}{counts})")

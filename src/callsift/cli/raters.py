@@ -127,8 +127,8 @@ def suspects(
     diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
 ) -> None:
     """The likeliest mislabelled calls, by models that never saw them. Stopped, it goes on when run again."""
-    from callsift.cli.show import progress, say
     from callsift.cli.parts import require_torch
+    from callsift.cli.show import progress, say
 
     require_torch()
     from callsift.config import load_train_config

@@ -29,6 +29,7 @@ Seeds = Annotated[str, typer.Option("--seeds", help="Seeds of the trainings; eve
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes at once.")]
 Metric = Annotated[str | None, typer.Option("--metric", help="accuracy, macro_f1, …; for numbers correlation, ….")]
 Task = Annotated[str | None, typer.Option("--task", help="Task that the metric is of. Default: the finest.")]
+Keep = Annotated[bool, typer.Option("--keep-weights", help="Keep every trained network, not its answers alone.")]
 Asr = Annotated[str | None, typer.Option("--asr", help=ASR_HELP)]
 DiarizerName = Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)]
 
@@ -67,6 +68,7 @@ def ablate(
     jobs: Jobs = 1,
     metric: Metric = None,
     task: Task = None,
+    keep_weights: Keep = False,
     asr: Asr = None,
     diarizer: DiarizerName = None,
 ) -> None:
@@ -75,14 +77,15 @@ def ablate(
     The same command again goes on with a study that was stopped. Exit code: 0 all trained, 1 some failed, 2 wrong use.
     """
     require_torch()
+    from callsift.data.manifest import manifest_file
     from callsift.training.studies.ablate import ablation
 
     design = _design(folds, test_folds, seeds)
     study = ablation(
         _calls(data, design), output, design, config=config, settings=settings or (), names=_names(rows),
-        free=row or (), cut=(_manifest(data).parent / "front_end.json").is_file(), asr=asr, diarizer=diarizer,
+        free=row or (), cut=(manifest_file(data).parent / "front_end.json").is_file(), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task)
+    _carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def learning_curve(
@@ -97,6 +100,7 @@ def learning_curve(
     jobs: Jobs = 1,
     metric: Metric = None,
     task: Task = None,
+    keep_weights: Keep = False,
     asr: Asr = None,
     diarizer: DiarizerName = None,
 ) -> None:
@@ -112,7 +116,7 @@ def learning_curve(
         _calls(data, design), output, design, _numbers(sizes, "--sizes"), config=config, settings=settings or (),
         asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task)
+    _carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def segment_length(
@@ -130,6 +134,7 @@ def segment_length(
     jobs: Jobs = 1,
     metric: Metric = None,
     task: Task = None,
+    keep_weights: Keep = False,
     asr: Asr = None,
     diarizer: DiarizerName = None,
 ) -> None:
@@ -145,7 +150,7 @@ def segment_length(
         _calls(data, design), output, design, _numbers(lengths, "--lengths"), unit.value, config=config,
         settings=settings or (), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task)
+    _carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def transfer(
@@ -164,6 +169,7 @@ def transfer(
     jobs: Jobs = 1,
     metric: Metric = None,
     task: Task = None,
+    keep_weights: Keep = False,
     asr: Asr = None,
     diarizer: DiarizerName = None,
 ) -> None:
@@ -184,16 +190,18 @@ def transfer(
         settings=settings or (), asr=asr, diarizer=diarizer,
     )  # fmt: skip
     _carry_out(
-        made.study, list(paths.values()), jobs, metric, task,
+        made.study, list(paths.values()), jobs, metric, task, keep_weights,
         lambda _, measure, failed: transfer_lines(made, measure, failed),
     )  # fmt: skip
 
 
 def _names_of(paths: Sequence[Path]) -> list[str]:
     """A short name for every set: its folder's, or the file's; numbered where that is not enough."""
+    from callsift.data.manifest import manifest_file
+
     found: list[str] = []
     for path in paths:
-        file = _manifest(path).resolve()
+        file = manifest_file(path).resolve()
         name = file.parent.name if file.name == "manifest.jsonl" else file.stem
         found.append(name if name not in found else f"{name}-{len(found) + 1}")
     return found
@@ -205,11 +213,12 @@ def _carry_out(
     jobs: int,
     metric: str | None,
     task: str | None,
+    keep_weights: bool,
     lines_of: Callable[[Study, Measure, Mapping[str, str]], list[Line]] | None = None,
 ) -> None:
     """Train, and write and show the table."""
     from callsift.cli.show import progress, say
-    from callsift.data.manifest import read_manifest
+    from callsift.data.manifest import manifest_file, read_manifest
     from callsift.files import exclusive_lock, sha256_of_file
     from callsift.labels import load_scheme
     from callsift.pipeline import check_prepared
@@ -222,15 +231,15 @@ def _carry_out(
     measure = measure_of(load_scheme(reference.config.labels), metric, task)
     for name, path in zip(study.sets, data, strict=True):
         for row in study.rows:
-            check_prepared(_manifest(path).parent, row.config.front_end.sha256)
+            check_prepared(manifest_file(path).parent, row.config.front_end.sha256)
             if row.data == name:
-                read_manifest(_manifest(path)).check_labels(load_scheme(row.config.labels))
+                read_manifest(manifest_file(path)).check_labels(load_scheme(row.config.labels))
     check_divisible(study)
     for note in study.notes:
         say(note)
     with exclusive_lock(study.folder / ".lock"):
-        record = report.begin(study, {"data_sha256": [sha256_of_file(_manifest(path)) for path in data]})
-        failed = run_study(study, jobs=jobs, progress=progress)
+        record = report.begin(study, {"data_sha256": [sha256_of_file(manifest_file(path)) for path in data]})
+        failed = run_study(study, jobs=jobs, keep_weights=keep_weights, progress=progress)
         lines = (lines_of or report.lines_of)(study, measure, failed)
         report.write_report(study, measure, lines, record)
     _show(study, measure, lines)
@@ -259,17 +268,13 @@ def _show(study: Study, measure: Measure, lines: list[Line]) -> None:
     say(f"Written: {study.folder}/table.md, table.csv, chart.svg, study.json")
 
 
-def _manifest(data: Path) -> Path:
-    return data / "manifest.jsonl" if data.is_dir() else data
-
-
 def _calls(data: Path, design: Design) -> tuple[Call, ...]:
     """The calls to study. Those of split `test` are a model's last exam: no study by folds learns from them."""
     from callsift.cli.show import say
-    from callsift.data.manifest import read_manifest
+    from callsift.data.manifest import manifest_file, read_manifest
     from callsift.training.studies.plan import OWN_SPLITS
 
-    calls = read_manifest(_manifest(data)).calls
+    calls = read_manifest(manifest_file(data)).calls
     kept = calls if design.folds == OWN_SPLITS else tuple(call for call in calls if call.split != "test")
     if len(kept) < len(calls):
         say(f"Calls of split 'test' stay out of the folds: {len(calls) - len(kept)}. --folds 0 tests on them.")

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.parts import graded_calls, is_run, scorer_of, trained_on
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
+    from callsift.decision import Calibration
     from callsift.evaluation.metrics import Interval
     from callsift.evaluation.thresholds import Graded, Threshold
+    from callsift.labels import LabelScheme
 
 
 _SEGMENTS = "{model} answers for segments; a threshold to phone back needs a model of whole calls"
@@ -35,7 +38,12 @@ def thresholds(
     ] = None,
     calls_per_day: Annotated[float | None, typer.Option("--calls-per-day", help="Calls that come in a day.")] = None,
     by: Annotated[str, typer.Option("--by", help="What is compared: propensity or rank_score.")] = "propensity",
-    split: Annotated[str | None, typer.Option("--split", help="Only calls of this split of DATA.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only calls of this split of DATA. Default: test, else all.")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option("--balance", help="As for score: the threshold is then for scores corrected so.")
+    ] = None,
     asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
     diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it as JSON, for score.")] = None,
@@ -51,7 +59,12 @@ def thresholds(
         raise UsageError("--per-day 50 also needs --calls-per-day: of how many")
     if by not in ("propensity", "rank_score"):
         raise UsageError(f"--by {by}: it is propensity or rank_score")
-    graded, source = _graded(model, data, by, split, asr, diarizer)
+    if data is None:
+        if split is not None:
+            raise UsageError(f"--split {split} chooses among the calls of DATA, and none was given")
+        graded, source = _of_run(model, by, balance)
+    else:
+        graded, source = _of_data(model, data, by, split, balance, asr, diarizer)
     if precision is not None:
         found = for_precision(graded, precision)
     else:
@@ -64,21 +77,20 @@ def thresholds(
             "These validation calls also chose the epoch and the calibration, which flatters a little; give graded "
             "calls that the run never saw as DATA to be surer."
         )
+    if balance is not None:
+        say(
+            "Precision and shares are those of these graded calls, in the balance that they have; where the balance "
+            "given holds they will differ, unless the graded calls are from there."
+        )
     if output is not None:
         asked = {"precision": precision, "per_day": per_day, "calls_per_day": calls_per_day}
-        write_json(output, {"schema_version": 1, "by": by, **asdict(found), "asked": asked, "from": source})
+        write_json(output, {"schema_version": 1, "by": by, **asdict(found), "asked": asked, **source})
         say(f"written: {output}; use it with: callsift score PATH… --threshold {output}")
 
 
-def _graded(
-    model: Path, data: Path | None, by: str, split: str | None, asr: str | None, diarizer: str | None
-) -> tuple[Graded, dict[str, Any]]:
-    """Scores of graded calls, and where they are from."""
-    if data is not None:
-        return _of_data(model, data, by, split, asr, diarizer)
-    if split is not None:
-        raise UsageError(f"--split {split} chooses among the calls of DATA, and none was given")
-    if not (model / "config.yaml").is_file():
+def _of_run(model: Path, by: str, balance: str | None) -> tuple[Graded, dict[str, Any]]:
+    """Scores of a run's validation calls, and what they are by and from."""
+    if not is_run(model):
         raise UsageError(f"{model} is no run, and only a run has validation calls: name graded calls, too (DATA)")
     from callsift.decision import decide
     from callsift.evaluation.predictions import read_run
@@ -86,30 +98,39 @@ def _graded(
     run = read_run(model)
     if run.config.target != "call":
         raise UsageError(_SEGMENTS.format(model=model))
-    found = run.predictions("val")
-    said = decide(found.logits, run.scheme, run.calibration)
-    answers = [(label, getattr(v, by), call) for label, v, call in zip(found.labels, said, found.call_ids, strict=True)]
-    return _kept(run.scheme, answers, by), {"model": str(model), "data": "validation"}
+    found, hashes = run.predictions("val"), (run.weights_sha256,)
+    calibration, about = _corrected(run.scheme, run.calibration, balance, hashes)
+    said = decide(found.logits, run.scheme, calibration)
+    answers = [(label, getattr(v, by), group) for label, v, group in zip(found.labels, said, found.groups, strict=True)]
+    return _kept(run.scheme, answers, by), {**about, "from": {"model": str(model), "data": "validation"}}
 
 
 def _of_data(
-    model: Path, data: Path, by: str, split: str | None, asr: str | None, diarizer: str | None
+    model: Path,
+    data: Path,
+    by: str,
+    split: str | None,
+    balance: str | None,
+    asr: str | None,
+    diarizer: str | None,
 ) -> tuple[Graded, dict[str, Any]]:
+    """Scores of graded calls that the model did not learn from, and what they are by and from."""
+    from callsift.bundle import find_bundle, load_bundle
     from callsift.cli.show import print_warnings, progress, say
-    from callsift.cli.train import _scorer_of
-    from callsift.data.manifest import read_manifest
-    from callsift.pipeline import check_prepared
+    from callsift.scoring.callback import hashes_of
     from callsift.scoring.scorer import result_row
 
-    scorer = _scorer_of(model, asr, diarizer)
+    scorer = scorer_of(model, asr, diarizer)
     if scorer.target != "call":
         raise UsageError(_SEGMENTS.format(model=model))
-    manifest = read_manifest(data / "manifest.jsonl" if data.is_dir() else data)
-    manifest.check_labels(scorer.scheme)
-    check_prepared(manifest.path.parent, scorer.pipeline.front_end.sha256)
-    calls = [call for call in manifest.calls if call.label is not None and split in (None, call.split)]
-    if not calls:
-        raise UsageError(f"{data} has no labelled call" + (f" of split '{split}'" if split else ""))
+    calls, split = graded_calls(scorer, data, split)
+    if learnt := trained_on(model, calls):
+        raise UsageError(
+            f"{len(learnt)} of these {len(calls)} calls are training calls of {model} ('{learnt[0]}' is the first), on "
+            "which any model looks better than it is: name --split test, or graded calls that it never saw"
+        )
+    hashes = (scorer.info.sha256,) if is_run(model) else hashes_of(load_bundle(find_bundle(str(model))))
+    scorer.calibration, about = _corrected(scorer.scheme, scorer.calibration, balance, hashes)
     scores = [scorer.score(call) for call in progress(calls, len(calls), "scoring")]
     print_warnings(map(result_row, scores))
     answers = []
@@ -118,10 +139,24 @@ def _of_data(
             say(f"not scored: {call.call_id}: {score.error[0]}: {score.error[1]}")
         else:
             answers.append((call.label, getattr(score, by), call.group or call.call_id))
-    return _kept(scorer.scheme, answers, by), {"model": scorer.info.sha256, "data": str(data), "split": split}
+    source = {"model": str(model), "data": str(data), "split": split}
+    return _kept(scorer.scheme, answers, by), {**about, "from": source}
 
 
-def _kept(scheme: Any, answers: list[tuple[Any, float | None, str]], by: str) -> Graded:
+def _corrected(
+    scheme: LabelScheme, calibration: Calibration, balance: str | None, hashes: tuple[str, ...]
+) -> tuple[Calibration, dict[str, Any]]:
+    """The calibration where the balance holds, and by which model and balance the scores are."""
+    from callsift.scoring.callback import read_balance
+
+    about: dict[str, Any] = {"scheme": scheme.id, "model_sha256": hashes[0], "balance_sha256": None}
+    if balance is None:
+        return calibration, about
+    here = read_balance(balance, scheme, hashes)
+    return here.applied(calibration), {**about, "balance_sha256": here.sha256}
+
+
+def _kept(scheme: LabelScheme, answers: list[tuple[Any, float | None, str]], by: str) -> Graded:
     """The calls whose label settles whether they were buyers."""
     import numpy as np
 

@@ -5,6 +5,7 @@ Paths among such values are kept as they stand; only callsift's own are made rel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def rewrite_manifest(path: Path, calls: Iterable[Call], source: Path) -> None:
 
 
 def _carried(old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    old = json.loads(json.dumps(old), parse_constant=lambda _: None)  # NaN, which JSON doesn't have
     row = new | {key: old[key] for key in unknown_keys(old)}
     segments = list(zip(old.get("segments") or (), new.get("segments") or (), strict=False))
     for before, after in ((old, new), *segments):

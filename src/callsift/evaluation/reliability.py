@@ -69,7 +69,8 @@ def figures_of_answers(
 
     Drawing calls anew adds noise to a calibration error, as drawing them from the world did: its interval is the basic
     one, 2 · value − percentiles (Efron & Tibshirani 1993, ch. 13.4), which takes some of that off, from 0 on and never
-    without the value. Whether an error may be chance is for `ece_mass_chance` to say. The others are percentile intervals.
+    without the value. Whether an error may be chance is for `ece_mass_chance` to say. The others
+    are percentile intervals.
 
     `probabilities` (items, K), `truth` (items,). `event`: judge the probability of this class whatever it is, rather
     than that of the likeliest class; Brier's score is then (p − [true])², half of the sum over two classes.

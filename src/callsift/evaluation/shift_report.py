@@ -218,7 +218,7 @@ def _notes(found: Shift, validation: Scored) -> list[str]:
     unheard = (found.train <= 0) & (counts == 0)
     if named := _where(found, unheard):
         said.append(
-            f"no call of grade {named} was in training or validation: nothing is known of its share, which is taken as 0."
+            f"no call of grade {named} was in training or validation: nothing is known of its share, taken as 0."
         )
     ratio = np.where(unheard, 1.0, found.implied / np.maximum(found.train, 1e-9))
     at = int(np.abs(np.log(ratio)).argmax())

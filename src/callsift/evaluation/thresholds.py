@@ -4,8 +4,8 @@ Precision is promised, not hoped for: a threshold is only named if the lower end
 than the wish. The threshold is looked for on the same graded calls, and the best of many looks better than it is;
 so only a few candidates are tried, fixed beforehand by how many calls lie above them, and each must hold at 1 − 5 %/n
 of them (Bonferroni; «Learn then Test», Angelopoulos et al. 2021, shows why that suffices). The promise rests on the
-exact bound of Clopper & Pearson (1934): one-sided bounds by Wilson's score promise too much where buyers are rare. Calls
-of one group count for it as if they all had to turn out alike, since nothing in few groups can show that they don't.
+exact bound of Clopper & Pearson (1934): Wilson's one-sided bound promises too much where buyers are rare. Calls of one
+group count for it as if they all had to turn out alike, since nothing in few groups can show that they don't.
 
 Intervals that are shown are Wilson's (1927), and where calls belong to groups they are stretched over the bootstrap's,
 which draws whole groups.

@@ -196,6 +196,7 @@ def read_threshold(given: str, scheme: LabelScheme, model: Sequence[str], balanc
         found["threshold"] = float(given)
     except ValueError:
         found = read_json(Path(given))
+    threshold: Any
     threshold, by = (found.get(key) if isinstance(found, dict) else None for key in ("threshold", "by"))
     if not _is_number(threshold) or not math.isfinite(threshold) or by not in BY:
         raise UsageError(f"--threshold {given}: neither a number such as 0.6 nor a file of callsift thresholds -o")

@@ -25,8 +25,8 @@ Progress = Callable[[Iterable[Call], int, str], Iterable[Call]]
 class Prepared:
     """The examples of a training: split → examples; the engine that wrote text; what had to be left out.
 
-    `train`: the training part as the loop reads it, varied where augmentation is on. `groups`: call id → its group, else
-    the id.
+    `train`: the training part as the loop reads it, varied where augmentation is on. `groups`: call id → its group,
+    else the id.
     """
 
     parts: Mapping[str, Sequence[Example]]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from callsift.bundle import Bundle, Graphs, write_bundle
+from callsift.bundle import Bundle, Graphs, check_free, write_bundle
 from callsift.evaluation.reliability import PROPENSITY, reliability_line
 from callsift.evaluation.tasks import table_of
 from callsift.files import read_json, sha256_of_file, write_text
@@ -33,6 +33,7 @@ def export(
     Raises:
         BundleError: the target exists and is not a bundle, or the scores moved too far with eight bits.
     """
+    check_free(target)  # before minutes of work
     with tempfile.TemporaryDirectory() as scratch:
         contents = Path(scratch) / "contents"
         contents.mkdir()

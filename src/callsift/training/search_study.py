@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from callsift.config import TrainConfig
-from callsift.data.manifest import read_manifest, write_manifest
+from callsift.data.manifest import manifest_file, read_manifest, write_manifest
 from callsift.errors import ConfigError, DataError
 from callsift.files import read_json, sha256_of_file, write_json, write_text
 from callsift.labels import load_scheme
@@ -51,20 +51,20 @@ def begin(data: Path, folder: Path, plan: Plan, resume: bool) -> tuple[dict[str,
 
     Returns the number of calls of each split, and whether the data has a test split.
     """
-    manifest_file = data / "manifest.jsonl" if data.is_dir() else data
+    file = manifest_file(data)
     config = plan.base.at()
     scheme = load_scheme(config.labels)
-    manifest = read_manifest(manifest_file)
+    manifest = read_manifest(file)
     manifest.check_labels(scheme)
-    check_prepared(manifest_file.parent, config.front_end.sha256)
+    check_prepared(file.parent, config.front_end.sha256)
     parts = split_calls(manifest, config)
     home = {call.call_id: name for name in ("train", "val") for call in parts[name]}
     calls, has_test = {name: len(parts[name]) for name in ("train", "val")}, bool(parts["test"])
     settings = with_whole_paths(config.model_copy(update={"labels": scheme.model_dump(mode="json")}))
     now = {
         "schema_version": 1,
-        "manifest": str(manifest_file.resolve()),
-        "sha256": sha256_of_file(manifest_file),
+        "manifest": str(file.resolve()),
+        "sha256": sha256_of_file(file),
         "config": settings.model_dump(mode="json"),
         "space": plan.space.plain(),
         "seeds": plan.seeds,
@@ -74,11 +74,11 @@ def begin(data: Path, folder: Path, plan: Plan, resume: bool) -> tuple[dict[str,
     if (folder / "study.json").exists():
         _check_same(folder, now, resume)
         return calls, has_test
-    prepared = manifest_file.parent / "front_end.json"
+    prepared = file.parent / "front_end.json"
     if prepared.is_file():
         if any(entry.key.startswith("front_end") for entry in plan.space.entries):
             raise ConfigError(
-                f"{plan.space.where}: {manifest_file.parent} was prepared with one front end; search over front_end "
+                f"{plan.space.where}: {file.parent} was prepared with one front end; search over front_end "
                 "on the manifest that it was made from"
             )
         write_text(folder / "front_end.json", prepared.read_text("utf-8"))

@@ -107,12 +107,13 @@ def _parts(path: Path) -> tuple[list[_Part], list[str]]:
     if len(recordings) == 1 and len(supervisions) <= 1:
         return [_Part(recordings[0], next(iter(supervisions), None), None)], notes
     said = {_stem(other, "supervisions"): other for other in supervisions}
+    left = [other for other in supervisions if said[_stem(other, "supervisions")] != other]
     split_of = {one: _split(one, "recordings", recordings) if len(recordings) > 1 else None for one in recordings}
     parts = [_Part(one, said.pop(_stem(one, "recordings"), None), None, split) for one, split in split_of.items()]
-    if said or len(supervisions) + len(said) > len({_stem(one, "recordings") for one in recordings}):
-        left = next(iter(said.values()), supervisions[-1])
+    left += said.values()
+    if left:
         raise DataError(
-            f"has several files of supervisions, and {left.name} belongs to no file of recordings by its name; "
+            f"has several files of supervisions, and {left[0].name} belongs to no file of recordings by its name; "
             "name one file of recordings, with its supervisions called alike",
             path,
         )

@@ -99,7 +99,11 @@ class _Builder:
         return all(piece.start_s is not None for piece in content)
 
     def _as_turns(self, content: Sequence[Piece], audios: set[Path]) -> bool:
-        """Whether the rows are said one after another, and not segments of their own."""
+        """Whether the rows are said one after another, and not segments of their own.
+
+        Raises:
+            DataError: they are, and have labels of segments.
+        """
         timed = self._timed(content)
         graded = next((piece for piece in content if piece.segment_label is not None), None)
         if timed and "segment_label" in self.used:
@@ -113,8 +117,9 @@ class _Builder:
             found = "role" in self.used or not timed
         if found and graded is not None:
             raise graded.place.wrong(
-                f"call '{call_id}' has a segment_label and rows that are turns: segment_label needs segment_id or times"
+                f"call '{graded.call_id}' has a segment_label and rows that are turns"
                 + (" (its segments share one recording)" if "segment_id" in self.used else "")
+                + ": segment_label needs segment_id or times"
             )
         if found and len(audios) == 1 and len(content) > 1 and "role" not in self.used:
             self._note("its rows share one recording and have no times: their texts became its turns")
@@ -189,14 +194,17 @@ class _Builder:
             if label is not None and rater is not None:
                 found[rater] = label
         for rater in self.graders:
-            given = _only(call_id, f"label by '{rater}'", pieces, lambda piece, of=rater: dict(_by(piece)).get(of))
+            given = _only_by(call_id, pieces, rater)
             if given is not None:
                 found[rater] = given
         return tuple(RaterLabel(rater, label) for rater, label in found.items())
 
 
-def _by(piece: Piece) -> list[tuple[str, Label]]:
-    return [(rating.rater, rating.label) for rating in piece.ratings]
+def _only_by(call_id: str, pieces: Sequence[Piece], rater: str) -> Label | None:
+    def of(piece: Piece) -> Label | None:
+        return next((rating.label for rating in piece.ratings if rating.rater == rater), None)
+
+    return _only(call_id, f"label by '{rater}'", pieces, of)
 
 
 def _only_label(call_id: str, pieces: Sequence[Piece], what: Literal["label", "segment_label"]) -> Label | None:

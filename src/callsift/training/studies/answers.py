@@ -1,4 +1,4 @@
-"""What a training of a study is made from and what it answered, without making it: no torch is needed for this."""
+"""What a training of a study is made from, and what it answered, without making it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from callsift.config import TrainConfig
 from callsift.data.manifest import call_row
 from callsift.errors import UsageError
 from callsift.files import read_json
+from callsift.labels import load_scheme
 from callsift.training.studies.plan import Job, Study, divided, labelled, trimmed
-from callsift.types import Call
+from callsift.types import Call, Label
 
 ANSWER = "answer.json"
 ITEM = ("call_id", "segment_id", "group", "label", "said")
@@ -21,12 +22,15 @@ ITEM = ("call_id", "segment_id", "group", "label", "said")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What was answered of one call or segment: the probability of every grade, or the number."""
+    """What was answered of one call or segment: the probability of every grade, or the number.
+
+    `group`: what the call belongs to (`callsift.training.studies.plan.owners_of`).
+    """
 
     call_id: str
     segment_id: str
     group: str
-    label: str
+    label: Label
     said: Mapping[str, float] | float
 
     @property
@@ -49,8 +53,13 @@ def read_answer(folder: Path) -> Answer | None:
     if not (folder / ANSWER).is_file():
         return None
     found = read_json(folder / ANSWER)
-    asked = {name: tuple(Item(*row) for row in rows) for name, rows in found.pop("asked").items()}
-    return Answer(tuple(Item(*row) for row in found.pop("items")), asked, found)
+    asked = {name: tuple(map(_item, rows)) for name, rows in found.pop("asked").items()}
+    return Answer(tuple(map(_item, found.pop("items"))), asked, found)
+
+
+def _item(row: Sequence[Any]) -> Item:
+    call_id, segment_id, group, label, said = row
+    return Item(call_id, segment_id, group, tuple(label) if isinstance(label, list) else label, said)
 
 
 def configured(job: Job) -> TrainConfig:
@@ -68,40 +77,69 @@ def calls_of(study: Study, job: Job) -> tuple[Call, ...]:
 
 
 def asked_of(study: Study, job: Job, own: Sequence[Call]) -> dict[str, tuple[Call, ...]]:
-    """The calls of other sets that a job answers: none whose group, or id, it has learned from or chosen by."""
-    seen = {owner_of(call) for call in own if call.split != "test"}
-    every = {owner_of(call) for call in own}
+    """The calls of other sets that a job answers: none whose group or recording it has learned from or chosen by."""
+    home = study.owners[job.row.data]
+    seen = {home[call.call_id] for call in own if call.split != "test"}
+    every = {home[call.call_id] for call in own}
     first = job.fold in (0, study.design.asked[0])
-    return {
-        name: tuple(
-            call for call in study.sets[name] if owner_of(call) not in seen and (owner_of(call) in every or first)
-        )
-        for name in job.row.asks
-    }
+    found = {}
+    for name in job.row.asks:
+        theirs = study.owners[name]
+        apart = [call for call in study.sets[name] if theirs[call.call_id] not in seen]
+        found[name] = tuple(call for call in apart if first or theirs[call.call_id] in every)
+    return found
 
 
 class Fingerprints:
-    """What each training of a study is made from, hashed; rows that learn from the same calls hash them once."""
+    """What each training of a study is made from, hashed; rows that learn from the same calls hash them once.
+
+    Of recordings and transcripts the size and time of change count, of pretrained encoders the weights themselves.
+    """
 
     def __init__(self, study: Study) -> None:
         self.study = study
         self._calls: dict[tuple[Any, ...], str] = {}
+        self._heard: dict[tuple[str, str], str] = {}
+        self._encoders: dict[str, Mapping[str, Any]] = {}
 
     def of(self, job: Job) -> str:
-        """The hash of a training's settings, calls and parts.
+        """The hash of a training's settings, calls with their files, and parts.
 
         Raises:
             UsageError, DataError: the calls can't be divided so.
+            ConfigError: a pretrained encoder can't be loaded.
+            RecordingError: a file is there no more.
         """
         share = job.row.config.fit.validation
         key = (job.row.data, job.row.asks, job.row.train_calls, job.row.config.target, share, job.fold, job.seed)
         if key not in self._calls:
-            root, calls = Path("/"), calls_of(self.study, job)
-            asked = asked_of(self.study, job, calls)
-            rows = [[call_row(call, root) for call in each] for each in (calls, *asked.values())]
-            self._calls[key] = sha256_of_json([rows, list(asked)])
-        settings = configured(job).model_dump(mode="json")
-        return sha256_of_json([settings, self._calls[key], self.study.asr, self.study.diarizer])
+            calls = calls_of(self.study, job)
+            given = {job.row.data: calls, **asked_of(self.study, job, calls)}
+            self._calls[key] = sha256_of_json([[name, *(self._call(name, call) for call in each)]
+                                               for name, each in given.items()])  # fmt: skip
+        config = configured(job)
+        parts = [self._encoders_of(config), self.study.asr, self.study.diarizer]
+        return sha256_of_json([config.model_dump(mode="json"), self._calls[key], *parts])
+
+    def _call(self, name: str, call: Call) -> list[Any]:
+        """A call as the training gets it: its line, its files as they are now, and what it belongs to."""
+        from callsift.training.material import call_key
+
+        if (name, call.call_id) not in self._heard:
+            self._heard[name, call.call_id] = call_key(call)
+        return [call_row(call, Path("/")), self._heard[name, call.call_id], self.study.owners[name][call.call_id]]
+
+    def _encoders_of(self, config: TrainConfig) -> Mapping[str, Any]:
+        """The fingerprints of the pretrained encoders, worked out once."""
+        if not any(config.network.encoder(stream).pretrained for stream in config.network.streams):
+            return {}
+        from callsift.training.assemble import encoders_used, make_network
+
+        network = config.network.model_dump(mode="json", include={"streams", "encoders"})
+        key = sha256_of_json(network)
+        if key not in self._encoders:
+            self._encoders[key] = encoders_used(make_network(config, load_scheme(config.labels)), config)
+        return self._encoders[key]
 
     def done(self, job: Job) -> bool:
         """Whether a training's answers are there.
@@ -115,8 +153,3 @@ class Fingerprints:
         if read_json(folder / ANSWER)["made_from"] != self.of(job):
             raise UsageError(f"{folder} was made with other settings, data or parts; name another folder, or remove it")
         return True
-
-
-def owner_of(call: Call) -> str:
-    """What a call belongs to: its group, else itself."""
-    return call.group or call.call_id

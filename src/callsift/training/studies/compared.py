@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 from callsift.evaluation.compare import Tested, auroc, clustered, clustered_difference, exchange_test, holm
 from callsift.evaluation.metrics import METRICS, NUMBER_METRICS, Interval, Metric
 from callsift.labels import LabelScheme
@@ -40,8 +40,8 @@ class Measure:
     def truth(self, item: Item) -> float | None:
         """The class, or the number, that the label means; None where it leaves the task open."""
         if self.scheme.kind == "number":
-            return float(item.label)
-        known = self.scheme.class_of(self.task, label_of(item))
+            return self.scheme.number(item.label)
+        known = self.scheme.class_of(self.task, item.label)
         return None if known is None else float(list(self.scheme.tasks[self.task]).index(known))
 
     def said(self, item: Item) -> float:
@@ -66,7 +66,7 @@ class Agreement:
 
     def truth(self, item: Item) -> float | None:
         """1 for a positive label, 0 for another; None where the label leaves it open."""
-        grades = self.outcome.grade_set(label_of(item))
+        grades = self.outcome.grade_set(item.label)
         positive = grades & set(self.outcome.positive)
         return None if positive and positive != grades else float(bool(positive))
 
@@ -76,11 +76,6 @@ class Agreement:
             return float(item.said)
         worth = self.scheme.worth or dict.fromkeys(self.scheme.positive, 1.0)
         return sum(item.said[grade] * worth.get(grade, 0.0) for grade in self.scheme.grades)
-
-
-def label_of(item: Item) -> str | tuple[str, ...]:
-    """The label as a manifest has it."""
-    return tuple(item.label.split("/")) if "/" in item.label else item.label
 
 
 def measure_of(scheme: LabelScheme, metric: str | None, task: str | None) -> Measure:
@@ -146,7 +141,8 @@ def _drawn_by(names: Sequence[Name], groups: Sequence[str]) -> list[str]:
 
 
 def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) -> Line:
-    """The line with its difference to another row, on the items and seeds that both have, and the paired tests."""
+    """The line with its difference to another row, on the items and seeds that both have, and the paired tests; as it
+    is where there are no such items, or the metric says nothing of them."""
     common = sorted(set(one) & set(other))
     both = [{seed: row[seed] for seed in common} for row in (one, other)]
     names, truth, groups = _items(measure, both)
@@ -156,12 +152,16 @@ def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) 
     metric = ALL_METRICS[measure.metric]
     calls = [call_id for call_id, _ in names]
     count = len(set(groups))
-    return replace(
-        line,
-        difference=clustered_difference(metric, truth, mine, theirs, _drawn_by(names, groups)),
-        by_call=exchange_test(metric, truth, mine, theirs, calls),
-        by_group=exchange_test(metric, truth, mine, theirs, groups) if FEW_GROUPS <= count < len(set(calls)) else None,
-    )
+    by_group = FEW_GROUPS <= count < len(set(calls))
+    try:
+        return replace(
+            line,
+            difference=clustered_difference(metric, truth, mine, theirs, _drawn_by(names, groups)),
+            by_call=exchange_test(metric, truth, mine, theirs, calls),
+            by_group=exchange_test(metric, truth, mine, theirs, groups) if by_group else None,
+        )
+    except DataError:
+        return line
 
 
 def adjusted(lines: Sequence[Line]) -> list[Line]:

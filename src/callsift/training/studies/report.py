@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 from callsift.evaluation.charts import Bar, Point, bar_chart, line_chart
 from callsift.evaluation.metrics import Interval
 from callsift.files import read_json, write_json, write_text
@@ -66,8 +66,11 @@ def line_of(
     if wrong or len(answers) < len(jobs):
         return line, {}
     seeds = together([(seed, answer.asked[asked] if asked else answer.items) for seed, answer in answers])
-    figure, items, groups = figure_of(measure, seeds)
     line = about(line, [answer for _, answer in answers])
+    try:
+        figure, items, groups = figure_of(measure, seeds)
+    except DataError as error:  # such as an AUROC of calls that are all alike
+        return replace(line, failed=(f"{line.name}: {error}",)), {}
     return replace(line, figure=figure, items=items, groups=groups), seeds
 
 

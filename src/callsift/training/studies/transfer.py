@@ -150,8 +150,8 @@ def _notes(source: str, targets: Mapping[str, LabelScheme | None], linked: Seque
     ]
     if linked:
         notes.append(
-            f"{', '.join(linked)} and {source} have groups or recordings in common: each call is asked only of models that have not "
-            "learned from its group."
+            f"{', '.join(linked)} and {source} have groups or recordings in common: each call is asked only of models "
+            "that have not learned from its group."
         )
     mapped = [name for name, scheme in targets.items() if scheme is not None]
     if mapped:

@@ -6,7 +6,6 @@ same again.
 
 from __future__ import annotations
 
-import csv
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,34 +14,36 @@ from typing import Any
 import numpy as np
 
 from callsift.data.manifest import write_manifest
-from callsift.data.splits import label_key
 from callsift.decision import Verdict, decide
+from callsift.evaluation.predictions import read_predictions
 from callsift.files import sha256_of_file, write_json
-from callsift.labels import NUMBER_TASK
 from callsift.training.material import Material
 from callsift.training.run import Run, load_run, train
-from callsift.training.studies.answers import ANSWER, ITEM, asked_of, calls_of, configured, owner_of
+from callsift.training.studies.answers import ANSWER, ITEM, asked_of, calls_of, configured
 from callsift.training.studies.plan import Job, Study
 from callsift.types import Call, Label
 
 
-def make_answer(study: Study, job: Job, made_from: str, material: Material) -> None:
+def make_answer(study: Study, job: Job, made_from: str, material: Material, *, keep_weights: bool = False) -> None:
     """Train as the job says, or go on with it, and keep the answers with the hash of what they are made from.
+
+    The weights are removed once the answers are there, unless `keep_weights`: a study has hundreds of trainings.
 
     Raises:
         CallsiftError: what `train` raises.
     """
     folder, calls = study.folder_of(job), calls_of(study, job)
-    asked = asked_of(study, job, calls)
+    asked, owners = asked_of(study, job, calls), study.owners[job.row.data]
     began_s = time.monotonic()
     write_manifest(folder / "manifest.jsonl", calls)
     result = train(
         folder / "manifest.jsonl", folder / "run", configured(job), asr=study.asr, diarizer=study.diarizer,
         resume=True, material=material,
+        single_grades=True,  # whether every grade has two calls was asked of all calls: a fold may hold one of them
     )  # fmt: skip
     run = load_run(folder / "run")
-    items = list(_predicted(run, {call.call_id: call for call in calls}))
-    others = {name: list(_scored(run, each, study)) for name, each in asked.items()}
+    items = list(_predicted(run, owners)) if any(call.split == "test" for call in calls) else []
+    others = {name: list(_scored(run, each, study, study.owners[name])) for name, each in asked.items()}
     write_json(
         folder / ANSWER,
         {
@@ -58,7 +59,8 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material) -> N
             "parameters": result["parameters"],
             "calls": {name: sum(call.split == name for call in calls) for name in ("train", "val", "test")},
             "groups": {
-                name: len({owner_of(call) for call in calls if call.split == name}) for name in ("train", "val", "test")
+                name: len({owners[call.call_id] for call in calls if call.split == name})
+                for name in ("train", "val", "test")
             },
             "left_out": result["left_out"],
             "item": list(ITEM),
@@ -66,24 +68,19 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material) -> N
             "asked": others,
         },
     )
-    shutil.rmtree(folder / "run/checkpoints/last", ignore_errors=True)  # needed only to go on
+    spent = "run/checkpoints/last" if keep_weights else "run/checkpoints"  # `last` is needed only to go on
+    shutil.rmtree(folder / spent, ignore_errors=True)
 
 
-def _predicted(run: Run, calls: Mapping[str, Call]) -> Iterator[list[Any]]:
+def _predicted(run: Run, owners: Mapping[str, str]) -> Iterator[list[Any]]:
     """The labelled items of the run's test part, as its own decision answers them."""
-    path = run.folder / "predictions/test.csv"
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["label"]]
-    columns = {task: [f"logit_{task}_{name}" for name in classes] for task, classes in run.scheme.tasks.items()}
-    logits = {
-        task: np.array([[float(row[name]) for name in names] for row in rows])
-        for task, names in (columns or {NUMBER_TASK: [NUMBER_TASK]}).items()
-    }
-    for row, verdict in zip(rows, decide(logits, run.scheme, run.calibration), strict=True):
-        call = calls[row["call_id"]]
-        yield [row["call_id"], row["segment_id"], owner_of(call), row["label"], _said(run, verdict)]
+    found = read_predictions(run.folder / "predictions/test.csv", run.scheme)
+    verdicts = decide(found.logits, run.scheme, run.calibration)
+    for call_id, segment_id, label, verdict in zip(
+        found.call_ids, found.segment_ids, found.labels, verdicts, strict=True
+    ):
+        if label is not None:
+            yield [call_id, segment_id, owners[call_id], label, _said(run, verdict)]
 
 
 def _said(run: Run, verdict: Verdict) -> dict[str, float] | float:
@@ -94,7 +91,7 @@ def _said(run: Run, verdict: Verdict) -> dict[str, float] | float:
     return {members[0]: round(classes[name], 6) for name, members in run.scheme.tasks[run.scheme.finest_task].items()}
 
 
-def _scored(run: Run, calls: Sequence[Call], study: Study) -> Iterator[list[Any]]:
+def _scored(run: Run, calls: Sequence[Call], study: Study, owners: Mapping[str, str]) -> Iterator[list[Any]]:
     """The calls of another set, scored as they would be by the bundle; with their labels, of whatever scheme.
 
     A model that answers for segments says of a call without labelled segments the mean of what it says of them.
@@ -118,7 +115,7 @@ def _scored(run: Run, calls: Sequence[Call], study: Study) -> Iterator[list[Any]
                 said = {"": (call.label, _mean([answer for _, answer in said.values()]))}
         for segment_id, (label, answer) in said.items():
             if label is not None:
-                yield [call.call_id, segment_id, owner_of(call), label_key(label), answer]
+                yield [call.call_id, segment_id, owners[call.call_id], label, answer]
 
 
 def _of_score(
