@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import callsift
 from tests.training.words import SETTINGS, made
+from typer.testing import CliRunner
 
+from callsift.cli import app
 from callsift.config import load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
+from callsift.errors import UsageError
 from callsift.evaluation.predictions import read_run
 from callsift.evaluation.scored import said_of_run, score_calls
 from callsift.training.run import load_run, train
+
+RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with graded calls, a pool, a pool that holds a test call, and a run trained on the graded ones."""
     folder = tmp_path_factory.mktemp("sources")
-    graded = [*made(10, "train", split="train"), *made(10, "val", split="val"), *made(5, "test", split="test")]
+    test = [replace(call, group=f"pair{at // 2}") for at, call in enumerate(made(5, "test", split="test"))]
+    graded = [*made(10, "train", split="train"), *made(10, "val", split="val"), *test]
     write_manifest(folder / "data.jsonl", graded)
     write_manifest(folder / "pool.jsonl", made(12, "pool"))
     write_manifest(folder / "bad.jsonl", [*made(12, "pool"), *made(5, "test")])
@@ -77,8 +85,24 @@ def test_a_runs_own_answers_are_what_scoring_says(sources: Path) -> None:
     scored, failed = score_calls(load_run(sources / "run").scorer(asr="none"), calls)
     assert failed == {}
     assert [(each.call_id, each.label) for each in kept] == [(each.call_id, each.label) for each in scored]
+    assert read_run(sources / "run").predictions("test").groups == ("pair0", "pair0", "pair1", "pair1", "pair2")
     for one, other in zip(kept, scored, strict=True):
         assert one.shares == pytest.approx(other.shares, abs=1e-4)
+
+
+def test_what_a_run_learned_from_is_no_measure_of_it(sources: Path, tmp_path: Path) -> None:
+    run, data = str(sources / "run"), str(sources / "data.jsonl")
+    refused = RUNNER.invoke(app, ["thresholds", run, data, "--precision", "0.5", "--split", "train", "--asr", "none"])
+    assert isinstance(refused.exception, UsageError)
+    expected = "10 of these 10 calls are training calls of .* the first.*: name --split test, or graded calls"
+    assert re.search(expected, str(refused.exception))
+    file = tmp_path / "figures.json"
+    told = RUNNER.invoke(app, ["evaluate", run, data, "--split", "train", "--asr", "none"])
+    assert "WARNING: the run was trained on 10 of these 10 calls" in told.output
+    default = RUNNER.invoke(app, ["evaluate", run, data, "--asr", "none", "-o", str(file)])
+    assert "its 5 graded calls are asked about, not all 25" in default.output
+    assert "WARNING" not in default.output
+    assert json.loads(file.read_text())["combined"]["five"]["calls"] == 5
 
 
 def test_a_bundle_needs_validation_calls(sources: Path) -> None:

@@ -112,7 +112,8 @@ def test_folders_of_splits(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"1")
     found = _import(tmp_path, scheme=MARKETCALLS)
     assert {call.call_id: (call.split, call.label) for call in found.calls} == {
-        "train/A/x.wav": ("train", "A"), "dev/B/y.wav": ("val", "B"), "test/z.wav": ("test", None), "w.wav": (None, None),
+        "train/A/x.wav": ("train", "A"), "dev/B/y.wav": ("val", "B"), "test/z.wav": ("test", None),
+        "w.wav": (None, None),
     }  # fmt: skip
     assert found.used == {"split": "the first folder's name", "label": "the second folder's name"}
     (tmp_path / "C").mkdir()
@@ -172,7 +173,7 @@ def _said(recording: str, **more: Any) -> dict[str, Any]:
 def _parts(folder: Path, *names: str) -> Path:
     for name, source in zip(names, ("a.wav", "b.wav"), strict=False):
         _lines(folder / f"x_recordings_{name}.jsonl", _recording(f"r-{name}", source))
-        _lines(folder / f"x_supervisions_{name}.jsonl", _said(f"r-{name}", custom={"label": "A"}))
+        _lines(folder / f"x_supervisions_{name}.jsonl", _said(f"r-{name}", speaker="x", custom={"label": "A"}))
     return folder
 
 

@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 
 from callsift.decision import balanced
 from callsift.errors import DataError
+from callsift.evaluation.scored import Said, scored_of
 from callsift.evaluation.shift import (
     Array,
     Scored,
@@ -22,6 +23,7 @@ from callsift.evaluation.shift import (
     nearest_mixture,
 )
 from callsift.evaluation.shift_report import estimate_shift, mixture_test
+from callsift.labels import LabelScheme
 
 CENTRES = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
 TRAIN = np.array([0.6, 0.3, 0.1])
@@ -188,6 +190,18 @@ def test_segments_of_a_call_are_drawn_together() -> None:
     assert widths[0] > widths[1]
     single = estimate_shift("ABC", validation, pool, TRAIN, draws=20)
     assert estimate_shift("ABC", twice, pool, TRAIN, draws=20).mixture_p == single.mixture_p, "one of each four"
+
+
+def test_few_groups_are_no_test_of_the_assumption_and_no_advice() -> None:
+    validation, pool = both(10, 60, 200)
+    speakers = Scored(pool.probabilities, groups=[str(at % 3) for at in range(200)])
+    found = estimate_shift("ABC", validation, speakers, TRAIN, draws=20)
+    assert found.mixture_p is None
+    assert any("fewer than 20 groups" in why for why in found.against)
+    assert not found.advised
+    said = [Said(f"call-{at}", "one", None, dict.fromkeys("ABC", 1 / 3)) for at in range(3)]
+    scheme = LabelScheme(id="abc", grades=["A", "B", "C"], tasks={"grade": {g: [g] for g in "ABC"}})
+    assert scored_of(scheme, said).groups == ["call-0", "call-1", "call-2"], "of one group calls are drawn"
 
 
 def test_a_grade_that_was_never_heard_is_left_out_with_a_note() -> None:

@@ -16,8 +16,10 @@ from callsift.bundle import Bundle, load_bundle
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import BundleError, DataError, UsageError
+from callsift.evaluation.predictions import read_run
 from callsift.labels import load_scheme
 from callsift.network.model import build_network
+from callsift.scoring.callback import hashes_of
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.training.assemble import make_network
 from callsift.training.batches import collate, collate_targets, epoch_batches, labelled_example
@@ -49,6 +51,12 @@ def test_a_run_holds_all_that_is_promised(run: Run) -> None:
     head, *rows = (run.folder / "predictions/test.csv").read_text().splitlines()
     assert head.startswith("call_id,segment_id,fold,seed,label,logit_five_A")
     assert len(rows) == 2
+
+
+def test_a_bundle_knows_the_run_that_it_is_of(run: Run, bundle: Bundle) -> None:
+    """So that a balance or a threshold that was found with the run goes with its bundle."""
+    assert hashes_of(bundle) == (bundle.sha256, run.scorer(asr="none").info.sha256)
+    assert read_run(run.folder).weights_sha256 == hashes_of(bundle)[1]
 
 
 def test_saved_is_loaded(run: Run, small_config: TrainConfig) -> None:

@@ -24,8 +24,9 @@ from callsift.training.search import Ended, search
 from callsift.training.search_file import space_of
 from callsift.training.search_report import Found
 from callsift.training.search_space import Base
-from callsift.training.search_study import Plan
-from callsift.training.search_trial import Outcome
+from callsift.training.search_study import Plan, opened
+from callsift.training.search_trial import Outcome, Task
+from callsift.training.search_workers import _Processes, workers
 from callsift.types import Call, Turn
 
 pytest.importorskip("optuna")
@@ -82,9 +83,9 @@ def told(folder: Path) -> list[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def studied(data: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Found]:
-    """A finished search of four trials."""
+    """A finished search of three trials."""
     folder = tmp_path_factory.mktemp("studied") / "study"
-    return folder, search(data, folder, plan_of(config, RATES, trials=4, keep=1))
+    return folder, search(data, folder, plan_of(config, RATES, trials=3, keep=1))
 
 
 def test_no_trial_sees_a_test_call(studied: tuple[Path, Found], data: Path) -> None:
@@ -94,7 +95,7 @@ def test_no_trial_sees_a_test_call(studied: tuple[Path, Found], data: Path) -> N
     assert sorted(call.call_id for call in seen if call.split == "val") == [f"b{at}" for at in range(4)]
     assert len(seen) == 16
     assert found.calls == {"train": 12, "val": 4}
-    for number in range(4):
+    for number in range(3):
         run = folder / f"trials/{number:04d}"
         assert list(json.loads((run / "result.json").read_text())["figures"]) == ["val"]
         assert [file.name for file in (run / "predictions").iterdir()] == ["val.csv"]
@@ -121,7 +122,7 @@ def test_what_a_search_leaves(studied: tuple[Path, Found], data: Path, config: P
     again = rows_of(tmp_path / "run/log.jsonl")
     assert min(epoch["val_loss"] for epoch in again) == best.value
     assert "test" in json.loads((tmp_path / "run/result.json").read_text())["figures"]
-    assert found.warning.startswith("The best of 4 trials, chosen on 4 validation calls: its figure is optimistic")
+    assert found.warning.startswith("The best of 3 trials, chosen on 4 validation calls: its figure is optimistic")
 
 
 def test_a_search_is_killed_and_goes_on_as_if_it_had_not_been(
@@ -132,7 +133,7 @@ def test_a_search_is_killed_and_goes_on_as_if_it_had_not_been(
     space.write_text(yaml.safe_dump(RATES))
     folder = tmp_path / "study"
     command = [sys.executable, "-m", "callsift.cli", "tune", str(data), "-o", str(folder), "-c", str(config)]
-    command += ["--space", str(space), "--trials", "4", "--keep", "1"]
+    command += ["--space", str(space), "--trials", "3", "--keep", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / "trials/0001/log.jsonl").exists():
@@ -141,11 +142,11 @@ def test_a_search_is_killed_and_goes_on_as_if_it_had_not_been(
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (folder / "trials/0003").exists()
+    assert not (folder / "trials/0002").exists()
     with pytest.raises(DataError, match="holds a study already; go on with it by --resume"):
-        search(data, folder, plan_of(config, RATES, trials=4, keep=1))
-    found = search(data, folder, plan_of(config, RATES, trials=4, keep=1), resume=True)
-    assert [row.state for row in found.rows] == ["complete"] * 4
+        search(data, folder, plan_of(config, RATES, trials=3, keep=1))
+    found = search(data, folder, plan_of(config, RATES, trials=3, keep=1), resume=True)
+    assert [row.state for row in found.rows] == ["complete"] * 3
     assert told(folder) == told(studied[0])
 
 
@@ -192,6 +193,7 @@ def test_sampled_points_never_repeat(data: Path, config: Path, tmp_path: Path, m
     assert len({tuple(row.settings.values()) for row in found.rows}) == len(found.rows) == 9
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_are_pruned(data: Path, config: Path, tmp_path: Path) -> None:
     """Five trials first; the sixth and later are held against the median, and rates too small to learn fall behind."""
     space = {"fit.learning_rate": {"values": [0.02, 0.021, 0.022, 0.023, 0.024, 1e-7, 2e-7]}}
@@ -254,16 +256,74 @@ def test_a_trial_that_always_ends_its_process_is_given_up(
 
 def test_data_that_fail_every_trial_end_the_search(data: Path, config: Path, tmp_path: Path) -> None:
     """Three are enough to know."""
-    with pytest.raises(UsageError, match="the first 3 trials all failed; the last: no call of split 'train'"):
+    with pytest.raises(UsageError, match="the last 3 trials all failed; the last: no call of split 'train'"):
         search(data, tmp_path, plan_of(config, RATES, "network.streams=[audio]"))
 
 
-def test_a_study_that_is_none_and_a_space_of_contradictions(data: Path, config: Path, tmp_path: Path) -> None:
+def test_data_that_go_bad_later_end_the_search_too(
+    data: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last three count, not those before; what is too large by itself is no sign. The training is left out."""
+    ends = [Outcome("complete", 1.0), *[Outcome("failed", reason="out of memory: 9 GB")] * 3]
+    ends += [Outcome("failed", reason="gone")] * 9
+    monkeypatch.setattr("callsift.training.search_workers.run_task", lambda *_: ends.pop(0))
+    with pytest.raises(UsageError, match="the last 3 trials all failed; the last: gone"):
+        search(data, tmp_path, plan_of(config, RATES, trials=20))
+    assert len(ends) == 6
+
+
+def test_a_full_disk_costs_no_trial(data: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the search is tried again before there is room: the trial is none of those that end processes."""
+    import errno
+
+    from sqlalchemy.exc import OperationalError
+
+    plan = plan_of(config, RATES, "fit.epochs=1", trials=1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("callsift.training.search.ATTEMPTS", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("callsift.training.checkpoint.save_file", full)
+        for at in range(2):
+            with pytest.raises(DataError, match="No space left on device"):
+                search(data, tmp_path, plan, resume=at > 0)
+    found = search(data, tmp_path, plan, resume=True)
+    assert [row.state for row in found.rows] == ["complete"]
+    with pytest.raises(DataError, match=r"study\.db: can't be written; make room"):
+        with opened(tmp_path, plan.base.at()):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_while_idle_is_replaced(data: Path, config: Path, tmp_path: Path) -> None:
+    with workers(2, lambda calls, total, what: calls) as at_work:
+        assert isinstance(at_work, _Processes)
+        for process, _ in at_work._idle:
+            process.kill()
+            process.join()
+        at_work.start(Task(0, tmp_path / "0000", data, load_train_config(config, ["fit.epochs=1"])))
+        ended: list[tuple[int, Outcome]] = []
+        while not ended:
+            ended = at_work.step(lambda *_: True)
+    assert [(number, outcome.state) for number, outcome in ended] == [(0, "complete")]
+
+
+def test_a_study_that_is_none_and_a_space_of_contradictions(
+    data: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "study.db").write_bytes(b"not a database" * 100)
     with pytest.raises(DataError, match=r"study\.db: can't be read as a study"):
         search(data, tmp_path, plan_of(config, RATES))
     odd = {"network.width": {"low": 17, "high": 19, "step": 2}, "network.dropout": {"low": 0, "high": 0.5}}
-    with pytest.raises(ConfigError, match="no trial is left, 200 points in a row are refused; the last: network: wid"):
+    with pytest.raises(ConfigError, match="no trial is left, 200 points drawn evenly are refused; the last: network: "):
+        search(data, tmp_path / "b", plan_of(config, odd))
+    assert not (tmp_path / "b").exists()
+    monkeypatch.setattr("callsift.training.search.REFUSED_IN_A_ROW", 3)
+    monkeypatch.setattr("callsift.training.search_workers.run_task", lambda *_: Outcome("complete", 1.0))
+    odd = {"network.width": {"values": [16, *range(17, 99, 2)]}, "network.dropout": {"low": 0, "high": 0.5}}
+    with pytest.raises(ConfigError, match="no trial is left, 3 points in a row are refused; the last: network: width"):
         search(data, tmp_path / "b", plan_of(config, odd))
     with pytest.raises(UsageError, match="none of 0 trials was completed in the time given"):
         search(data, tmp_path / "c", plan_of(config, RATES, timeout_s=0.0))

@@ -119,6 +119,11 @@ def test_points_drawn_evenly_stay_within_their_limits_and_repeat_with_the_seed(l
         ({"fit.seed": {"values": [1, 2]}}, "fit.seed can't be searched: the best seed is luck"),
         ({"fit.monitor": {"values": ["loss", "accuracy"]}}, "fit.monitor can't be searched: .*--metric"),
         ({"labels": {"values": ["a", "b"]}}, "labels can't be searched"),
+        ({"fit.calibration": {"values": ["none", "vector"]}}, "fit.calibration can't be searched: it is fitted after"),
+        ({"fit.threads": {"values": [1, 2]}}, "fit.threads can't be searched: it decides where or how fast"),
+        ({"fit.checkpoint_s": {"low": 1, "high": 2}}, "fit.checkpoint_s can't be searched: .*not what is learned"),
+        ({"augment": {"values": ["none", "papre"]}}, "augment can't be 'papre': .*there are none, paper, telephone"),
+        ({"augment": {"values": [{}, {"share": 1}]}}, "augment is a group of settings; search over one of them: audio"),
         (
             {"network.encoders": {"values": [{}]}, "network.encoders.text.model": {"values": ["tiny", "x"]}},
             "'network.encoders.text.model' is a part of 'network.encoders'",
@@ -129,6 +134,11 @@ def test_a_space_that_can_t_be_searched_says_why(data: Any, message: str) -> Non
     with pytest.raises(ConfigError, match=rf"space s\.yaml: .*{message}|space {message}") as caught:
         made(data)
     assert "\n" not in str(caught.value)
+
+
+def test_presets_of_augmentation_are_values() -> None:
+    space = made({"augment": {"values": ["none", "paper"]}})
+    assert [BASE.at(space.settings(point)).augment.on for point in space.points()] == [False, True]
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
@@ -149,6 +159,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         load_space(file, "paper", BASE)
     with pytest.raises(ConfigError, match="nothing to search was given"):
         load_space(None, None, BASE)
+    with pytest.raises(ConfigError, match="fit.monitor = 'luck'"):
+        load_space(None, "paper", Base(None, ("fit.monitor=luck",)))
 
 
 def test_combinations_that_contradict_are_found_and_the_others_stay() -> None:
@@ -171,6 +183,7 @@ def test_a_loss_is_no_measure_of_losses() -> None:
     with pytest.raises(ConfigError, match="fit.loss changes what a loss means.*--metric macro_f1"):
         check_comparable(space, "loss")
     check_comparable(space, "macro_f1")
+    check_comparable(made({"fit.task_weights": {"values": ["equal", "learned"]}}), "loss")  # in training alone
 
 
 def test_settings_of_a_file_are_told_from_a_value_of_the_space(tmp_path: Path) -> None:

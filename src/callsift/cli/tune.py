@@ -56,15 +56,16 @@ def tune(
     if timeout_h is not None and not timeout_h > 0:
         raise UsageError(f"--timeout-h {timeout_h:g} must be above 0")
     from callsift.cli.show import progress, say
-    from callsift.training.search import search
     from callsift.training.search_file import load_space
     from callsift.training.search_space import Base
-    from callsift.training.search_study import Plan
 
     base = Base(config, (*(settings or ()), *([f"fit.monitor={metric}"] if metric else [])))
     chosen = load_space(space, grid, base)
     size = "endlessly many" if chosen.size is None else str(chosen.size)
     say(f"{chosen.where}: {size} points of {', '.join(entry.key for entry in chosen.entries)}")
+    from callsift.training.search import search
+    from callsift.training.search_study import Plan
+
     plan = Plan(
         chosen, base, trials=trials, every_point=grid is not None, seeds=seeds, jobs=jobs, pruning=prune, keep=keep,
         timeout_s=None if timeout_h is None else 3600 * timeout_h, asr=asr, diarizer=diarizer,

@@ -18,6 +18,9 @@ from callsift.errors import DataError
 from callsift.labels import LabelScheme
 from callsift.types import Call, Label, Target
 
+LEAST_SHARE = 1e-3
+"""Of `hold_out`, on either side; each gets a group all the same."""
+
 NUMBER_BANDS = 5
 """Labels that are numbers are spread by fifths of their ranks."""
 
@@ -54,8 +57,7 @@ def hold_out(calls: Sequence[Call], share: float, seed: int) -> tuple[list[int],
     Raises:
         DataError: a single group.
     """
-    least = 0.5 / max(len(set(groups_of(calls))), 1)
-    taken = min(max(share, least), 1 - least)
+    taken = min(max(share, LEAST_SHARE), 1 - LEAST_SHARE)
     kept, held_out = deal(calls, [1 - taken, taken], seed)
     return kept, held_out
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from callsift.decision import Verdict
 from callsift.errors import UsageError
+from callsift.evaluation.metrics import drawn_by
 from callsift.evaluation.tasks import figures_of
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.types import Call, CallScore, Label, SegmentEvidence
@@ -24,6 +25,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
     labels: list[Label] = []
     verdicts: list[Verdict] = []
     groups: list[str] = []
+    call_ids: list[str] = []
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     for call in calls:
@@ -36,12 +38,19 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
             labels.append(label)
             verdicts.append(verdict)
             groups.append(call.group or call.call_id)
+            call_ids.append(call.call_id)
     if not verdicts:
         raise UsageError(f"none of {len(rows)} calls could be scored; the first: {next(iter(failed.items()), '')}")
     return {
         "model": rows[0]["model"],
         "parts": dict(scorer.pipeline.parts),
-        **figures_of(scorer.scheme, labels, verdicts, groups=groups, train_balance=scorer.calibration.train_balance),
+        **figures_of(
+            scorer.scheme,
+            labels,
+            verdicts,
+            groups=drawn_by(groups, call_ids),
+            train_balance=scorer.calibration.train_balance,
+        ),  # fmt: skip
         "failed": failed,
         "rows": rows,
     }

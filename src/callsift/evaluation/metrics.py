@@ -178,6 +178,11 @@ def _picks(
         yield np.concatenate([members[at] for at in row])
 
 
+def drawn_by(groups: Sequence[str], calls: Sequence[str]) -> list[str]:
+    """What intervals draw: groups; calls where all are of one group, of which nothing else can be drawn."""
+    return list(groups if len(set(groups)) > 1 else calls)
+
+
 def majority(truth: Classes, known: Classes | None = None) -> Classes:
     """What always answering the commonest class of `known` (the training part; else `truth`) predicts."""
     values, counts = np.unique(truth if known is None else known, return_counts=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from callsift.decision import decide
 from callsift.errors import DataError
+from callsift.evaluation.metrics import drawn_by
 from callsift.evaluation.predictions import FinishedRun
 from callsift.evaluation.shift import Scored
 from callsift.labels import LabelScheme
@@ -19,11 +20,12 @@ from callsift.types import Call, Label
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A call or a segment: its label if any, and grade → probability, not corrected for any balance.
+    """A call or a segment: its call, its label if any, and grade → probability, not corrected for any balance.
 
     `group`: what it is evidence of together with others, the call's group, else the call.
     """
 
+    call_id: str
     group: str
     label: Label | None
     shares: Mapping[str, float]
@@ -45,10 +47,11 @@ def scored_of(scheme: LabelScheme, said: Sequence[Said], *, graded: bool = False
     if not kept:
         raise DataError("no validation call whose label settles its grade" if graded else "no call could be scored")
     shares = np.array([[each.shares[grade] for grade in scheme.grades] for each in kept])
+    owners = drawn_by([each.group for each in kept], [each.call_id for each in kept])
     if not graded:
-        return Scored(shares, groups=[each.group for each in kept])
+        return Scored(shares, groups=owners)
     grades = [scheme.grades.index(next(iter(scheme.grade_set(e.label)))) for e in kept if e.label is not None]
-    return Scored(shares, np.array(grades, dtype=np.int64), [each.group for each in kept])
+    return Scored(shares, np.array(grades, dtype=np.int64), owners)
 
 
 def score_calls(scorer: Scorer, calls: Iterable[Call]) -> tuple[list[Said], dict[str, str]]:
@@ -63,11 +66,11 @@ def score_calls(scorer: Scorer, calls: Iterable[Call]) -> tuple[list[Said], dict
         if score.error is not None:
             failed[call.call_id] = f"{score.error[0]}: {score.error[1]}"
         elif scorer.target == "call":
-            found.append(Said(group, call.label, by_grade(scorer.scheme, score.probabilities)))
+            found.append(Said(call.call_id, group, call.label, by_grade(scorer.scheme, score.probabilities)))
         else:
             labels = {segment.segment_id: segment.label for segment in call.segments}
             found += [
-                Said(group, labels.get(each.segment_id), by_grade(scorer.scheme, each.probabilities))
+                Said(call.call_id, group, labels.get(each.segment_id), by_grade(scorer.scheme, each.probabilities))
                 for each in score.segments
             ]
     return found, failed
@@ -84,8 +87,8 @@ def said_of_run(run: FinishedRun, split: str) -> list[Said]:
         raise DataError("holds no predictions", run.folder / f"predictions/{split}.csv")
     verdicts = decide(found.logits, run.scheme, replace(run.calibration, target_balance=None))
     return [
-        Said(group, label, by_grade(run.scheme, verdict.probabilities))
-        for group, label, verdict in zip(found.groups, found.labels, verdicts, strict=True)
+        Said(call_id, group, label, by_grade(run.scheme, verdict.probabilities))
+        for call_id, group, label, verdict in zip(found.call_ids, found.groups, found.labels, verdicts, strict=True)
     ]
 
 

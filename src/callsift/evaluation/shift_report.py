@@ -24,6 +24,8 @@ _MOST_COMPARED = 1000
 _AGAINST = 0.01
 """The model was chosen and calibrated on the validation calls, which makes them a little unlike any others: at 0.05 a
 large pool would speak against the assumption by that alone."""
+_TESTED = 20
+"""Groups that the test needs on either side: one item of each is looked at."""
 _FEW = 5
 _WIDE = 0.4
 _ILL_CONDITIONED = 30.0
@@ -35,7 +37,7 @@ class Shift:
     """The estimated class balance of a pool. Arrays (G,), in the order of `grades`.
 
     `train`: the training data's balance; `implied`: the one that the model's probabilities imply, which a correction
-    divides by. `mixture_p`: of the test of the assumption, on one item per group. `against`: what speaks against
+    divides by. `mixture_p`: of the test of the assumption, on one item per group; None with too few groups. `against`: what speaks against
     using the estimate; `notes`: what else to know.
     """
 
@@ -45,7 +47,7 @@ class Shift:
     implied: Array
     em: Estimate
     bbse: Estimate
-    mixture_p: float
+    mixture_p: float | None
     calls: Mapping[str, int]
     against: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,7 +116,12 @@ def estimate_shift(
         DataError: no calls, or numbers that are no distributions.
     """
     implied, em, bbse = estimate_both(validation, pool, train, soft=soft, draws=draws, seed=seed)
-    mixture_p = mixture_test(_one_each(validation, seed), _one_each(pool, seed), seed=seed)
+    apart = _one_each(validation, seed), _one_each(pool, seed)
+    enough = all(
+        len(some.probabilities) >= min(_TESTED, len(whole.probabilities))
+        for some, whole in zip(apart, (validation, pool), strict=True)
+    )
+    mixture_p = mixture_test(*apart, seed=seed) if enough else None
     calls = {"validation": len(validation.probabilities), "pool": len(pool.probabilities)}
     found = Shift(tuple(grades), method, train, implied, em, bbse, mixture_p, calls)
     condition = float(np.linalg.cond(confusion(validation.only(heard(validation, train)), soft=soft)))
@@ -177,7 +184,11 @@ def _some(count: int, random: np.random.Generator) -> Grades:
 def _against(found: Shift, condition: float) -> list[str]:
     """What speaks against the assumption, or against using the estimate. `condition`: of the confusion matrix."""
     said = []
-    if found.mixture_p <= _AGAINST:
+    if found.mixture_p is None:
+        said.append(
+            f"fewer than {_TESTED} groups: whether these calls differ in more than their class balance can't be tested."
+        )
+    elif found.mixture_p <= _AGAINST:
         said.append(
             f"the pool's scores are no mixture of the validation calls' (p = {found.mixture_p:.3f}): these calls "
             "differ in more than their class balance, and a correction for it may do harm. Grade some of them."

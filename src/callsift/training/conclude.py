@@ -16,6 +16,7 @@ from callsift.config import TrainConfig
 from callsift.data.splits import label_key
 from callsift.decision import decide, vector_rows
 from callsift.evaluation.calibration import fit_calibration
+from callsift.evaluation.metrics import drawn_by
 from callsift.evaluation.reliability import before_and_after, cross_fitted, reliability_of
 from callsift.evaluation.tasks import figures_of
 from callsift.files import write_json, write_text
@@ -41,7 +42,7 @@ def conclude(
 
     `calibration.figures` has, per split, how far the probabilities can be believed `before` and `after`. On `val` the
     latter is of the very calls it was fitted on, and flatters; `after_cross_fitted` fits on one half and looks at the
-    other. All intervals draw whole groups, and none is in both halves. `parameters`: of the whole network, frozen
+    other. All intervals draw whole groups (calls, where there is one group alone), and none is in both halves. `parameters`: of the whole network, frozen
     encoders included.
     """
     batch_calls = config.fit.batch_calls
@@ -90,7 +91,7 @@ def conclude(
 
 @dataclass(frozen=True, slots=True)
 class _Graded:
-    """The labelled items of a split: where they stand, their labels, and the group of each."""
+    """The labelled items of a split: where they stand, their labels, and what each is drawn with."""
 
     rows: NDArray[np.int64]
     labels: list[Label]
@@ -98,9 +99,11 @@ class _Graded:
 
 
 def _graded(examples: Sequence[Example], groups: Mapping[str, str]) -> _Graded:
-    items = [(label, groups[example.inputs.call_id]) for example in examples for label in example.labels]
-    found = [(row, label, group) for row, (label, group) in enumerate(items) if label is not None]
-    return _Graded(np.array([each[0] for each in found], dtype=np.int64), [e[1] for e in found], [e[2] for e in found])
+    items = [(label, example.inputs.call_id) for example in examples for label in example.labels]
+    found = [(row, label, call) for row, (label, call) in enumerate(items) if label is not None]
+    calls = [call for *_, call in found]
+    owners = drawn_by([groups[call] for call in calls], calls)
+    return _Graded(np.array([row for row, *_ in found], dtype=np.int64), [label for _, label, _ in found], owners)
 
 
 def _write_predictions(path: Path, scheme: LabelScheme, ready: Prepared, split: str, logits: Logits, seed: int) -> None:

@@ -23,6 +23,7 @@ from callsift.data.splits import folds as deal_folds
 from callsift.data.splits import labels_of
 from callsift.decision import Calibration, Verdict, decide
 from callsift.errors import DataError, UsageError
+from callsift.evaluation.metrics import drawn_by
 from callsift.evaluation.predictions import FinishedRun, Predictions, read_run
 from callsift.evaluation.reliability import reliability_of
 from callsift.evaluation.tasks import figures_of
@@ -66,12 +67,13 @@ class OutOfFold:
 
     def figures(self) -> dict[str, Any]:
         """`figures_of` all items, as `callsift train` gives them."""
-        return figures_of(self.scheme, self.labels, self.verdicts(), groups=self.groups)
+        return figures_of(self.scheme, self.labels, self.verdicts(), groups=drawn_by(self.groups, self.call_ids))
 
     def reliability(self) -> dict[str, Any]:
         """`reliability_of` all items, `before` and `after` calibration, for `reliability_line`."""
+        groups = drawn_by(self.groups, self.call_ids)
         return {
-            name: reliability_of(self.scheme, self.labels, self.verdicts(calibrated=wanted), groups=self.groups)
+            name: reliability_of(self.scheme, self.labels, self.verdicts(calibrated=wanted), groups=groups)
             for name, wanted in (("before", False), ("after", True))
         }
 

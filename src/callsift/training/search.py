@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,28 +21,26 @@ from typing import Any, Final
 import numpy as np
 
 from callsift.config import TrainConfig
-from callsift.errors import ConfigError, UsageError
+from callsift.errors import CallsiftError, ConfigError, UsageError
 from callsift.files import exclusive_lock
 from callsift.labels import load_scheme
 from callsift.training.assemble import with_whole_paths
 from callsift.training.examples import Progress
 from callsift.training.search_file import check_comparable
+from callsift.training.search_proposals import Proposer, count_possible
 from callsift.training.search_report import Found, State, TrialRow, drop_weights, trial_folder, write_best, write_trials
-from callsift.training.search_space import Point, draw, possible_points, refusal
-from callsift.training.search_study import Plan, begin, distribution, opened
-from callsift.training.search_trial import Outcome, Task
+from callsift.training.search_space import Point, refusal
+from callsift.training.search_study import Plan, begin, distribution, importance, opened
+from callsift.training.search_trial import OUT_OF_MEMORY, REFUSED, Outcome, Task
 from callsift.training.search_workers import workers
 
 DEFAULT_TRIALS: Final = 50
-DRAWS: Final = 20
-"""Proposals that may repeat earlier points, or be refused, before points are drawn evenly."""
-EVEN_DRAWS: Final = 200
+REFUSED_IN_A_ROW: Final = 200
+"""Points that the configuration refuses, one after another, after which the search gives up."""
 ATTEMPTS: Final = 3
 """How often a trial may take its process with it before it counts as failed."""
 HOPELESS_TRIALS: Final = 3
-"""Trials that fail before their first epoch, all of them, after which the search gives up."""
-IMPORTANT_TRIALS: Final = 20
-"""Complete trials below which nothing is said on what mattered."""
+"""Trials in a row that fail before their first epoch, after which the search gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,12 @@ def search(
         ConfigError: settings or a space that can't be searched, or of which no trial is left.
         DataError: the data are wrong, or the folder holds a study and `resume` is off.
         UsageError: another process is searching in the folder, or no trial comes to an end.
+        NoRoomError, DataError, OSError: a disk is full, or another fault of the machine; the trial that met it goes on
+            with `resume`.
     """
     config = plan.base.at()
     check_comparable(plan.space, config.fit.monitor)
-    possible = len(possible_points(plan.space, plan.base)[0]) if plan.space.listed else None
+    possible = count_possible(plan.space, plan.base, config.fit.seed)
     with exclusive_lock(folder / ".lock"):
         calls, has_test = begin(data, folder, plan, resume)
         with opened(folder, config) as study:
@@ -99,10 +100,8 @@ class _Search:
     def __post_init__(self) -> None:
         self.config = self.plan.base.at()
         self.monitor = self.config.fit.monitor
-        self._order: list[Point] = []
-        if self.plan.space.listed:
-            points = list(self.plan.space.points())
-            self._order = [points[at] for at in np.random.default_rng(self.config.fit.seed).permutation(len(points))]
+        every_point = self.possible is not None and self.wanted >= self.possible
+        self._proposer = Proposer(self.study, self.plan.space, self.config.fit.seed, every_point=every_point)
 
     @property
     def wanted(self) -> int:
@@ -136,7 +135,12 @@ class _Search:
                     at_work.start(task)
                 if not at_work.busy:
                     return
-                for number, outcome in at_work.step(self._report):
+                try:
+                    ended = at_work.step(self._report)
+                except (CallsiftError, OSError, KeyboardInterrupt):  # not the trial's fault: it is none of its attempts
+                    self._forgive()
+                    raise
+                for number, outcome in ended:
                     self._end(number, outcome)
 
     def conclude(self) -> Found:
@@ -149,7 +153,7 @@ class _Search:
         if not found.ranked:
             why = f"; the last: {found.rows[-1].reason}" if found.rows else " in the time given"
             raise UsageError(f"{self.folder}: none of {len(found.rows)} trials was completed{why}")
-        return dataclasses.replace(found, importance=self._importance())
+        return dataclasses.replace(found, importance=importance(self.study))
 
     def _write(self) -> Found:
         rows = tuple(self._row(trial) for trial in self._trials())
@@ -188,18 +192,25 @@ class _Search:
         handle.set_user_attr("reported", reported)
         return self._task(trial)
 
+    def _forgive(self) -> None:
+        """Take the attempt back from trials that are interrupted, as far as a disk that may be full allows."""
+        with suppress(Exception):
+            for trial in self._trials():
+                if not trial.state.is_finished():
+                    self._handle(trial).set_user_attr("attempts", trial.user_attrs["attempts"] - 1)
+
     def _next(self) -> Task | None:
         """The next trial, written down before it begins; points that the configuration refuses are written, too."""
         over = self.plan.timeout_s is not None and time.monotonic() - self.began_s >= self.plan.timeout_s
         refused = 0
         while not over and sum(not _refused(trial) for trial in self._trials()) < self.wanted:
-            if (point := self._propose()) is None:
+            if (point := self._proposer.next()) is None:
                 return None
             if (why := refusal(self.plan.space, self.plan.base, point)) is None:
                 return self._task(self._add(point, "RUNNING", attempts=1, reported=0))
             self._add(point, "PRUNED", refused=True, reason=f"refused: {why}")
             refused += 1
-            if refused >= EVEN_DRAWS and not self.plan.space.listed:
+            if refused >= REFUSED_IN_A_ROW and not self.plan.space.listed:
                 raise ConfigError(
                     f"{self.plan.space.where}: no trial is left, {refused} points in a row are refused; the last: {why}"
                 )
@@ -215,38 +226,6 @@ class _Search:
             )
         )
         return self._trials()[-1]
-
-    def _propose(self) -> Point | None:
-        """A point that was not tried; None where there is none."""
-        keys = [entry.key for entry in self.plan.space.entries]
-        trials = self._trials()
-        tried = {tuple(trial.params[key] for key in keys) for trial in trials}
-        for point in self._candidates(len(trials)):
-            if tuple(point[key] for key in keys) not in tried:
-                return point
-        return None
-
-    def _candidates(self, number: int) -> Iterator[Point]:
-        """Points for trial `number`, the preferred first."""
-        if not (self.possible is not None and self.wanted >= self.possible):
-            for at in range(DRAWS):
-                yield self._sampled([self.config.fit.seed, number, at])
-        if self.plan.space.listed:
-            yield from self._order
-        generator = np.random.default_rng([self.config.fit.seed, number])
-        yield from (draw(self.plan.space, generator) for _ in range(0 if self.plan.space.listed else EVEN_DRAWS))
-
-    def _sampled(self, seed: list[int]) -> Point:
-        """A point by Optuna's estimator from the trials so far."""
-        import optuna
-
-        sampler = optuna.samplers.TPESampler(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        trial = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
-        point = {}
-        for entry in self.plan.space.entries:
-            found = sampler.sample_independent(self.study, trial, entry.key, distribution(entry))
-            point[entry.key] = entry.nearest(found)
-        return point
 
     def _handle(self, trial: Any) -> Any:
         import optuna
@@ -275,8 +254,9 @@ class _Search:
         best = found.ranked[0] if found.ranked else None
         self.on_trial(Ended(found.rows[number], self.done, self.wanted, best, self._left_s()))
         ended = [trial for trial in self._trials() if trial.state.is_finished() and not _refused(trial)]
-        if len(ended) >= HOPELESS_TRIALS and not any(map(_promising, ended)):
-            raise UsageError(f"the first {len(ended)} trials all failed; the last: {outcome.reason}")
+        last = ended[-HOPELESS_TRIALS:]
+        if len(last) == HOPELESS_TRIALS and (not any(map(_promising, ended)) or all(map(_hopeless, last))):
+            raise UsageError(f"the last {len(last)} trials all failed; the last: {outcome.reason}")
 
     def _left_s(self) -> float | None:
         seconds = [trial.user_attrs["seconds"] for trial in self._trials() if "seconds" in trial.user_attrs]
@@ -296,19 +276,15 @@ class _Search:
             trial.number, state, value, settings, attrs.get("seconds"), attrs.get("reason", ""), _refused(trial)
         )
 
-    def _importance(self) -> dict[str, float]:
-        """Setting → its share in what tells the best trials from the others (PED-ANOVA, Watanabe et al. 2023)."""
-        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
-        values = {trial.value for trial in self._trials() if trial.state.name == "COMPLETE"}
-        if len(values) < IMPORTANT_TRIALS:
-            return {}
-        return dict(get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.25)))
-
 
 def _promising(trial: Any) -> bool:
     """Whether the trial had at least an epoch."""
     return bool(trial.intermediate_values) or trial.state.name == "COMPLETE"
+
+
+def _hopeless(trial: Any) -> bool:
+    """Whether the trial failed without an epoch, and not by its own settings, which the next one need not have."""
+    return not _promising(trial) and not trial.user_attrs.get("reason", "").startswith((OUT_OF_MEMORY, REFUSED))
 
 
 def _refused(trial: Any) -> bool:

@@ -31,10 +31,14 @@ _NOT_SEARCHED: Final = {
     "fit.monitor": "all trials must be measured alike; name the measure by --metric",
     "fit.monitor_task": "all trials must be measured alike; choose the task by --set fit.monitor_task=…",
     "fit.validation": "all trials share one validation part; choose its size by --set fit.validation=…",
-    "fit.device": "it changes nothing in what is learnt",
+    "fit.calibration": "it is fitted after the figure that decides was taken",
+    **dict.fromkeys(
+        ("fit.device", "fit.threads", "fit.processes", "fit.data_workers", "fit.checkpoint_s"),
+        "it decides where or how fast a training runs, not what is learned",
+    ),
 }
-_IN_THE_LOSS: Final = ("fit.loss", "fit.focal_gamma", "fit.task_weights")
-"""What validation loss is made of."""
+_IN_THE_LOSS: Final = ("fit.loss", "fit.focal_gamma")
+"""What validation loss is made of; the weights of tasks are in the training loss alone."""
 
 _FLOAT_WITHOUT_POINT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
@@ -160,7 +164,8 @@ def _any_float(*numbers: float | None) -> bool:
 
 def _check_entry(entry: Values | Range, where: str, base: Base) -> None:
     """The values, or the ends of a range, are each taken by the configuration, whatever other settings are."""
-    if isinstance(_annotation(entry.key), type) and issubclass(_annotation(entry.key), BaseModel):
+    group = isinstance(_annotation(entry.key), type) and issubclass(_annotation(entry.key), BaseModel)
+    if group and not all(isinstance(value, str) for value in entry.values or ()):  # a name stands for a group's preset
         names = ", ".join(sorted(_annotation(entry.key).model_fields))
         raise ConfigError(f"{where}: {entry.key} is a group of settings; search over one of them: {names}")
     for value in entry.values if isinstance(entry, Values) else (entry.low, entry.high):
@@ -169,7 +174,7 @@ def _check_entry(entry: Values | Range, where: str, base: Base) -> None:
         except ConfigError as error:
             if _is_unknown(error):
                 raise ConfigError(f"{where}: {without_place(error)}") from error
-            if not _between_settings(error):
+            if not _between_settings(error, entry.key):
                 raise ConfigError(f"{where}: {entry.key} can't be {value!r}: {without_place(error)}") from error
 
 
@@ -178,10 +183,13 @@ def _is_unknown(error: ConfigError) -> bool:
     return hasattr(cause, "errors") and cause.errors()[0]["type"] == "extra_forbidden"
 
 
-def _between_settings(error: ConfigError) -> bool:
+def _between_settings(error: ConfigError, key: str) -> bool:
     """Whether it is a contradiction between settings, which another value of the other may solve."""
     cause: Any = error.__cause__
-    return hasattr(cause, "errors") and cause.errors()[0]["type"] == "value_error"
+    if not hasattr(cause, "errors"):
+        return False
+    first = cause.errors()[0]
+    return bool(first["type"] == "value_error") and ".".join(map(str, first["loc"])) != key
 
 
 def _annotation(key: str) -> Any:

@@ -24,6 +24,8 @@ START_TRIALS: Final = 5
 """Complete trials before any is pruned."""
 START_SHARE: Final = 0.2
 """Share of its epochs that every trial has."""
+IMPORTANT_TRIALS: Final = 20
+"""Different complete trials below which nothing is said on what mattered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,11 @@ def _check_same(folder: Path, now: Mapping[str, Any], resume: bool) -> None:
 
 @contextmanager
 def opened(folder: Path, config: TrainConfig) -> Iterator[Any]:
-    """The study in `study.db`; made beside it and renamed, so that it is whole or not there."""
+    """The study in `study.db`; made beside it and renamed, so that it is whole or not there.
+
+    Raises:
+        DataError: it is no study, or, while it is open, it can't be written.
+    """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -123,6 +129,8 @@ def opened(folder: Path, config: TrainConfig) -> Iterator[Any]:
         raise DataError("can't be read as a study; put the file back, or begin in a new folder", file) from error
     try:
         yield study
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise DataError("can't be written; make room on the disk, and go on with --resume", file) from error
     finally:
         _close(storage)
 
@@ -141,3 +149,13 @@ def distribution(entry: Values | Range) -> Any:
     if entry.whole:
         return IntDistribution(int(entry.low), int(entry.high), log=entry.log, step=int(entry.step or 1))
     return FloatDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+
+
+def importance(study: Any) -> dict[str, float]:
+    """Setting → its share in what tells the best trials from the others (PED-ANOVA, Watanabe et al. 2023)."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    values = {trial.value for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"}
+    if len(values) < IMPORTANT_TRIALS:
+        return {}
+    return dict(get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=0.25)))

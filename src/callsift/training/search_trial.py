@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from callsift.config import TrainConfig
-from callsift.errors import ConfigError, DataError, RecordingError
+from callsift.errors import CallsiftError, ConfigError, DataError, RecordingError
 from callsift.files import read_jsonl
 from callsift.training.examples import Progress
 from callsift.training.material import Material
 from callsift.training.run import train
 
-LOWER_IS_BETTER = ("loss", "mean_absolute_error")
+LOWER_IS_BETTER: Final = ("loss", "mean_absolute_error")
+OUT_OF_MEMORY: Final = "out of memory"
+REFUSED: Final = "refused"
 
 Report = Callable[[int, float], bool]
 """(epoch, figure) → whether the trial is worth going on with."""
@@ -56,6 +58,7 @@ def run_task(task: Task, report: Report, material: Material, progress: Progress)
 
     Raises:
         UsageError: another process is training the same trial.
+        NoRoomError, DataError: a disk is full or can't be read: nothing is wrong with the point.
     """
     values = []
     try:
@@ -65,14 +68,21 @@ def run_task(task: Task, report: Report, material: Material, progress: Progress)
     except _NotWorthItError as error:
         return Outcome("pruned", reason=str(error))
     except ConfigError as error:
-        return Outcome("pruned", reason=f"refused: {error}")
+        return Outcome("pruned", reason=f"{REFUSED}: {error}")
     except (DataError, RecordingError) as error:
+        if _of_the_machine(error):
+            raise
         return Outcome("failed", reason=str(error))
     except RuntimeError as error:
         if "out of memory" not in str(error).lower():
             raise
-        return Outcome("failed", reason=f"out of memory: {str(error).splitlines()[0]}")
+        return Outcome("failed", reason=f"{OUT_OF_MEMORY}: {str(error).splitlines()[0]}")
     return Outcome("complete", fmean(values))
+
+
+def _of_the_machine(error: CallsiftError) -> bool:
+    """Whether a file could not be read or written; safetensors words the system's error in its own."""
+    return isinstance(error.__cause__, OSError) or "os error" in str(error.__cause__)
 
 
 def run_folder(folder: Path, seed: int, seeds: int) -> Path:

@@ -101,8 +101,14 @@ class _Processes:
 
     def start(self, task: Task) -> None:
         process, connection = self._idle.pop()
+        try:
+            connection.send(task)
+        except OSError:  # it was killed while it had nothing to do
+            connection.close()
+            process.join()
+            process, connection = self._process()
+            connection.send(task)
         self._at_work[connection] = (process, task.number)
-        connection.send(task)
 
     def step(self, report: Report) -> list[tuple[int, Outcome]]:
         ended = []

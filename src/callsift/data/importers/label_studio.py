@@ -1,6 +1,6 @@
 """Label Studio exports (JSON): choices or ratings → labels, by annotator; regions with a label or a text → turns.
 
-A task is a call. A list of who says what (`[{"author": …, "text": …}, …]`, as of a dialogue) is its turns. Its recording
+A task is a call. A list of who says what (`[{"author": …, "text": …}, …]`, as of a dialogue) is its turns. A recording
 is looked for by the longest end of its URL's path (of `/data/local-files/?d=…`, of what stands in `d`) that is a file,
 at last by the file name without the eight characters that an upload puts in front. Cancelled annotations don't count,
 nor do predictions.
@@ -44,7 +44,7 @@ _GRADES = ("choices", "rating", "number")
 def import_label_studio(path: Path, request: Request) -> Imported:
     """The calls of an export in the format JSON (not JSON-MIN, which is a list of plain rows).
 
-    `--map label=NAME`: the control (`from_name`) whose choices, rating or number are the labels; others: keys of `data`.
+    `--map label=NAME`: the control (`from_name`) whose choices, rating or number are labels; others: keys of `data`.
 
     Raises:
         DataError: no export, a task without a usable recording or text, several labels where one is wanted.

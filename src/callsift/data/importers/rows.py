@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from callsift.data.importers.fields import Columns
 from callsift.data.importers.merge import merged
@@ -121,7 +121,7 @@ class _Builder:
                 + (" (its segments share one recording)" if "segment_id" in self.used else "")
                 + ": segment_label needs segment_id or times"
             )
-        if found and len(audios) == 1 and len(content) > 1 and "role" not in self.used:
+        if found and len(audios) == 1 and len(content) > 1 and ("role" not in self.used or "segment_id" in self.used):
             self._note("its rows share one recording and have no times: their texts became its turns")
         return found
 
@@ -201,10 +201,11 @@ class _Builder:
 
 
 def _only_by(call_id: str, pieces: Sequence[Piece], rater: str) -> Label | None:
-    def of(piece: Piece) -> Label | None:
+    def of(piece: Piece) -> Any:
         return next((rating.label for rating in piece.ratings if rating.rater == rater), None)
 
-    return _only(call_id, f"label by '{rater}'", pieces, of)
+    found: Label | None = _only(call_id, f"label by '{rater}'", pieces, of)
+    return found
 
 
 def _only_label(call_id: str, pieces: Sequence[Piece], what: Literal["label", "segment_label"]) -> Label | None:

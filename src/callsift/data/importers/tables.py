@@ -119,7 +119,7 @@ def _text(path: Path) -> tuple[str, str]:
             if encoding == "utf-8-sig" and _mostly_utf8(data):
                 line = data.count(b"\n", 0, error.start) + 1
                 message = f"is damaged UTF-8 at byte {error.start} (line {line}); save it again, or mend that place"
-                raise DataError(message, path, line) from error
+                raise DataError(message, path) from error
             continue
         if "\0" in text:
             break
