@@ -22,7 +22,7 @@ from callsift.training.studies.answers import ANSWER, Fingerprints, Item, asked_
 from callsift.training.studies.compared import Agreement, Line, Measure, compare, measure_of
 from callsift.training.studies.learning_curve import learning_curve
 from callsift.training.studies.plan import DATA, Design, Study, check_divisible, divided, trimmed
-from callsift.training.studies.report import begin, lines_of, write_report
+from callsift.training.studies.report import begin, line_of, lines_of, write_report
 from callsift.training.studies.segment_length import segment_length
 from callsift.training.studies.study import run_study
 from callsift.training.studies.transfer import transfer, transfer_lines
@@ -313,6 +313,14 @@ def test_the_table_names_what_failed_and_compares_the_rest(study: Study) -> None
     assert rows[2]["failed"] == "2"
     ET.fromstring((study.folder / "chart.svg").read_text("utf-8"))
     assert read_json(study.folder / "study.json")["table"]["no-context"]["items"] == 16
+
+
+def test_a_metric_that_says_nothing_is_named_in_its_row(study: Study) -> None:
+    """An AUROC of outcomes that all count as positive."""
+    every = load_scheme("donation").model_copy(update={"positive": ("yes", "no")})
+    line, seeds = line_of(study, Agreement(load_scheme("donation"), every), study.rows[0], {})
+    assert (line.figure, seeds) == (None, {})
+    assert "full: auroc says nothing of these items: all 16 are 1" in line.failed[0]
 
 
 def test_a_coarser_task_is_measured_on_the_same_answers() -> None:

@@ -50,7 +50,7 @@ def evaluate_calls(scorer: Scorer, calls: Iterable[Call]) -> dict[str, Any]:
             verdicts,
             groups=drawn_by(groups, call_ids),
             train_balance=scorer.calibration.train_balance,
-        ),  # fmt: skip
+        ),
         "failed": failed,
         "rows": rows,
     }

@@ -37,8 +37,8 @@ class Shift:
     """The estimated class balance of a pool. Arrays (G,), in the order of `grades`.
 
     `train`: the training data's balance; `implied`: the one that the model's probabilities imply, which a correction
-    divides by. `mixture_p`: of the test of the assumption, on one item per group; None with too few groups. `against`: what speaks against
-    using the estimate; `notes`: what else to know.
+    divides by. `mixture_p`: of the test of the assumption, on one item per group; None with too few groups.
+    `against`: what speaks against using the estimate; `notes`: what else to know.
     """
 
     grades: tuple[str, ...]
