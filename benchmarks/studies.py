@@ -20,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the study")
     parser.add_argument("--name", required=True, help="what the results call it")
+    parser.add_argument("--commit", help="commit of the code that ran the study, if it was not this one")
     options = parser.parse_args()
     study = read_json(options.folder / "study.json")
     figures = figures_of(study)
@@ -28,6 +29,7 @@ def main() -> None:
         f"{options.name}, {study['measure']}",
         figures,
         data_sha256=", ".join(settings["data_sha256"]),
+        **({"commit": options.commit} if options.commit else {}),
         study={
             "command": study["command"],
             "folds": settings["folds"],

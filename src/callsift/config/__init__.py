@@ -7,11 +7,12 @@ from callsift.config.augment import AUGMENT_PRESETS, AudioAugment, AugmentConfig
 from callsift.config.files import PRESETS, load_train_config
 from callsift.config.front_end import FRONT_END_VERSION, FrontEnd, HashedTokens, LogMel, RoleTemplate, front_end_from
 from callsift.config.network import EncoderConfig, NetworkConfig
-from callsift.config.training import FitConfig, TrainConfig
+from callsift.config.training import LOWER_IS_BETTER, FitConfig, TrainConfig
 
 __all__ = [
     "AUGMENT_PRESETS",
     "FRONT_END_VERSION",
+    "LOWER_IS_BETTER",
     "PRESETS",
     "AudioAugment",
     "AugmentConfig",

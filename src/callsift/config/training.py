@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,9 @@ from callsift.config.augment import AUGMENT_PRESETS, AugmentConfig
 from callsift.config.base import Settings
 from callsift.config.front_end import FrontEnd
 from callsift.config.network import EncoderConfig, NetworkConfig
+
+LOWER_IS_BETTER: Final = ("loss", "mean_absolute_error")
+"""Of the figures that `fit.monitor` can name."""
 
 
 class FitConfig(Settings):

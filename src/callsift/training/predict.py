@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from callsift.config import FitConfig
+from callsift.config import LOWER_IS_BETTER, FitConfig
 from callsift.errors import DataError
 from callsift.evaluation.metrics import METRICS, NUMBER_METRICS
 from callsift.network.model import CallNetwork
@@ -18,8 +18,6 @@ from callsift.training.batches import Example, collate, stacked
 from callsift.training.objective import Objective
 
 Logits = dict[str, NDArray[np.float32]]
-
-_LOWER_IS_BETTER = ("loss", "mean_absolute_error")
 
 
 def predict(network: CallNetwork, examples: Sequence[Example], batch_calls: int = 16) -> Logits:
@@ -53,7 +51,7 @@ def validate(
     figure = loss if config.monitor == "loss" else _figure(logits, targets, config)
     if not math.isfinite(loss) or not math.isfinite(figure):
         raise DataError(f"the validation loss became {loss}, fit.monitor {figure}; lower fit.learning_rate")
-    return {"val_loss": loss, "monitor": -figure if config.monitor in _LOWER_IS_BETTER else figure}
+    return {"val_loss": loss, "monitor": -figure if config.monitor in LOWER_IS_BETTER else figure}
 
 
 def _figure(logits: Logits, targets: dict[str, NDArray[Any]], config: FitConfig) -> float:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import yaml
 
-from callsift.config import TrainConfig
+from callsift.config import LOWER_IS_BETTER, TrainConfig
 from callsift.files import write_text
-from callsift.training.search_trial import LOWER_IS_BETTER, run_folder
+from callsift.training.search_trial import run_folder
 
 State = Literal["complete", "pruned", "failed", "running"]
 

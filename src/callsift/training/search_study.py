@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from callsift.config import TrainConfig
+from callsift.config import LOWER_IS_BETTER, TrainConfig
 from callsift.data.manifest import manifest_file, read_manifest, write_manifest
 from callsift.errors import ConfigError, DataError
 from callsift.files import read_json, sha256_of_file, write_json, write_text
@@ -18,7 +18,6 @@ from callsift.pipeline import check_prepared
 from callsift.training.assemble import with_whole_paths
 from callsift.training.examples import split_calls
 from callsift.training.search_space import Base, Range, Space, Values
-from callsift.training.search_trial import LOWER_IS_BETTER
 
 START_TRIALS: Final = 5
 """Complete trials before any is pruned."""

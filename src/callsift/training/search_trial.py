@@ -12,14 +12,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, Literal
 
-from callsift.config import TrainConfig
+from callsift.config import LOWER_IS_BETTER, TrainConfig
 from callsift.errors import CallsiftError, ConfigError, DataError, RecordingError
 from callsift.files import read_jsonl
 from callsift.training.examples import Progress
 from callsift.training.material import Material
 from callsift.training.run import train
 
-LOWER_IS_BETTER: Final = ("loss", "mean_absolute_error")
 OUT_OF_MEMORY: Final = "out of memory"
 REFUSED: Final = "refused"
 
