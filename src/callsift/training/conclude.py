@@ -42,8 +42,8 @@ def conclude(
 
     `calibration.figures` has, per split, how far the probabilities can be believed `before` and `after`. On `val` the
     latter is of the very calls it was fitted on, and flatters; `after_cross_fitted` fits on one half and looks at the
-    other. Whole groups are drawn and halved (calls, where there is one group alone). `parameters`: of the whole network,
-    frozen encoders included.
+    other. Whole groups are drawn and halved (calls, where there is one group alone). `parameters`: of the whole
+    network, frozen encoders included.
     """
     batch_calls = config.fit.batch_calls
     logits = {name: predict(network, ready.parts[name], batch_calls) for name in ("val", "test") if ready.parts[name]}
