@@ -21,7 +21,8 @@ from callsift.asr.transcripts import read_transcript
 from callsift.config import load_train_config
 from callsift.data.manifest import Manifest, read_manifest
 from callsift.evaluation.evaluate import evaluate_calls
-from callsift.evaluation.metrics import accuracy, bootstrap, majority, paired_difference
+from callsift.evaluation.compare import clustered_difference
+from callsift.evaluation.metrics import accuracy, bootstrap, majority
 from callsift.files import sha256_of_file
 from callsift.labels import LabelScheme
 from callsift.training.export import export, figure_table
@@ -97,7 +98,7 @@ def _against_baselines(
         "starter": bootstrap(accuracy, truth, ours),
         "TF-IDF + logistic regression": bootstrap(accuracy, truth, simple),
         "majority": bootstrap(accuracy, truth, majority(truth, known)),
-        "starter − TF-IDF (paired)": paired_difference(accuracy, truth, ours, simple),
+        "starter − TF-IDF (paired)": clustered_difference(accuracy, truth, [ours], [simple], range(len(truth))),
     }
     return {
         f"task {task}, accuracy, {name}": {"value": f.value, "low": f.low, "high": f.high}

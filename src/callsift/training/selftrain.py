@@ -24,6 +24,7 @@ from callsift.data.manifest import Manifest, manifest_file, read_manifest, write
 from callsift.data.splits import check_classes, label_key
 from callsift.decision import Verdict
 from callsift.errors import ConfigError, DataError
+from callsift.evaluation.metrics import drawn_by
 from callsift.evaluation.scored import by_grade
 from callsift.evaluation.tasks import figures_of
 from callsift.files import exclusive_lock, read_json, read_jsonl, sha256_of_file, write_json, write_jsonl
@@ -262,8 +263,11 @@ class SelfTraining:
             ),
         )
         labels: list[Label] = [call.label for call, _ in said if call.label is not None]
+        graded = [call for call, _ in said if call.label is not None]
+        drawn = drawn_by([call.group or call.call_id for call in graded], [call.call_id for call in graded])
         balance = _shares(self.scheme, self.parts["train"])
-        return figures_of(self.scheme, labels, [verdict for _, verdict in said], train_balance=balance)
+        verdicts = [verdict for call, verdict in said if call.label is not None]
+        return figures_of(self.scheme, labels, verdicts, groups=drawn, train_balance=balance)
 
     def _truth(self) -> dict[str, str | None]:
         """What the pool itself says of its calls, which only reports see."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from callsift.config import load_train_config
 from callsift.data.splits import labels_of
 from callsift.errors import DataError, UsageError
+from callsift.evaluation.reliability import buyer_of
 from callsift.labels import LabelScheme, load_scheme
 from callsift.training.studies.compared import Agreement, Line, Measure, Seeds, adjusted, compare
 from callsift.training.studies.plan import Design, Row, Study, owners_of
@@ -135,6 +136,10 @@ def _outcome(name: str, calls: Sequence[Call], scheme: LabelScheme, outcome: Lab
             outcome.check(label)  # type: ignore[arg-type]
         except DataError as error:
             raise UsageError(f"{name}: {error}") from error
+    kinds = {buyer for label in _labels(calls) if (buyer := buyer_of(outcome, label)) is not None}  # type: ignore[arg-type]
+    if len(kinds) < 2:
+        only = "positive" if True in kinds else "negative"
+        raise UsageError(f"{name} has only {only} outcomes; an order needs both kinds to be judged by")
     return outcome
 
 
