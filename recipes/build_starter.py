@@ -20,8 +20,8 @@ from benchmarks.text_baseline import tfidf_predictions
 from callsift.asr.transcripts import read_transcript
 from callsift.config import load_train_config
 from callsift.data.manifest import Manifest, read_manifest
-from callsift.evaluation.evaluate import evaluate_calls
 from callsift.evaluation.compare import clustered_difference
+from callsift.evaluation.evaluate import evaluate_calls
 from callsift.evaluation.metrics import accuracy, bootstrap, majority
 from callsift.files import sha256_of_file
 from callsift.labels import LabelScheme
