@@ -68,6 +68,8 @@ def write_page() -> None:
         row = latest[name]
         lines += ["", f"## {name}", "", f"`{row['command']}` (commit {row['commit']}, {row['date']})", ""]
         lines += table(row["figures"])
+        if "chart" in row:
+            lines += ["", f"![{name}]({row['chart']})"]
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
 
 

@@ -2,17 +2,19 @@
 
     python -m benchmarks.studies FOLDER --name "nEMO mood calls, ablations"
 
-Taken as it is from the study's `study.json`; one with failed trainings is refused.
+Taken as it is from the study's `study.json`, with its chart; one with failed trainings is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import record
+from benchmarks.results import PAGE, record
 from callsift.files import read_json
 
 
@@ -24,12 +26,16 @@ def main() -> None:
     options = parser.parse_args()
     study = read_json(options.folder / "study.json")
     figures = figures_of(study)
+    chart = PAGE.parent / "charts" / f"{re.sub('[^a-z0-9]+', '-', options.name.lower()).strip('-')}.svg"
+    chart.parent.mkdir(exist_ok=True)
+    shutil.copyfile(options.folder / "chart.svg", chart)
     settings = study["settings"]
     record(
         f"{options.name}, {study['measure']}",
         figures,
         data_sha256=", ".join(settings["data_sha256"]),
         **({"commit": options.commit} if options.commit else {}),
+        chart=f"charts/{chart.name}",
         study={
             "command": study["command"],
             "folds": settings["folds"],
