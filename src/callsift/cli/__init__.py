@@ -81,6 +81,9 @@ def _in_words(error: Exception) -> str:
     return str(error)
 
 
+_INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line. Exit code 0: done, 1: some calls failed, 2: wrong use."""
     try:
@@ -92,6 +95,8 @@ def main() -> None:
             raise
         typer.echo(f"callsift: {_in_words(error)}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("callsift: stopped", err=True)
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if isinstance(stopped, SystemExit) and stopped.code != _INTERRUPTED:  # typer has made the one into the other
+            raise
+        typer.echo("callsift: stopped. The same command goes on, with --resume where it has that option.", err=True)
+        sys.exit(_INTERRUPTED)
