@@ -116,6 +116,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_is_done(calls: Path, tmp_path: Path)
         os.killpg(run.pid, signal.SIGINT)  # what the terminal does
         _, said = run.communicate()
     assert run.returncode == 130
+    assert "stopped. The same command goes on, with --resume" in said
     assert "Traceback" not in said
     rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert 1 <= len(rows) < len(LENGTHS_S)
