@@ -39,7 +39,10 @@ def test_an_unknown_key_names_file_line_and_what_is_known(tmp_path: Path) -> Non
         ("network.width=30", "width 30 is not a multiple of heads 4"),
         ("front_end.logmel.high_hz=9000", "above half of encoder_rate_hz"),
         ("front_end.silence=drop", r"front_end\.silence = 'drop'"),
-        ("epochs=3", "unknown key 'epochs'"),
+        ("epochs=3", r"unknown key 'epochs'; did you mean fit\.epochs\?"),
+        ("fit.epoch=3", r"unknown key 'fit\.epoch'; did you mean fit\.epochs\?"),
+        ("fit.zzz=3", r"unknown key 'fit\.zzz'\. Known here"),
+        ("network.streams=text", r"network\.streams = 'text': it is a list: \[text\]"),
         ("fit", "key=value"),
         ("name.x=1", "unknown|Input should be"),
         ("fit.epochs=[", "not YAML"),
@@ -56,6 +59,13 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: str) -> None:
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ConfigError, match="c.yaml"):
         load_train_config(path)
+
+
+def test_a_name_that_is_no_preset_is_told_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="config smal is neither a file that is there nor one of tiny, english"):
+        load_train_config("smal")
+    with pytest.raises(ConfigError, match="can't be read: is a directory$"):
+        load_train_config(tmp_path)
 
 
 def test_a_newer_front_end_is_refused() -> None:

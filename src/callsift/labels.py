@@ -157,10 +157,17 @@ class LabelScheme(BaseModel):
         unknown = [name for name in names if name not in self.grades]
         if unknown:
             raise DataError(
-                f"label {unknown[0]!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}. "
-                "Correct the label, or name another scheme with --set labels=…"
+                f"label {unknown[0]!r} is not a grade of scheme '{self.id}'; it has {', '.join(self.grades)}"
+                f"{self._meant(unknown[0])}. "
+                "Correct the label, or name another scheme with --labels SCHEME (train: --set labels=SCHEME)"
             )
         return frozenset(names)
+
+    def _meant(self, name: str) -> str:
+        """A hint where a name differs from a grade only in case or blanks."""
+        alike = {"".join(grade.split()).casefold(): grade for grade in self.grades}
+        grade = alike.get("".join(name.split()).casefold())
+        return "" if grade is None else f" (did you mean '{grade}'?)"
 
     def allowed(self, label: Label) -> dict[str, BoolArray]:
         """Per task (K,): the classes in which at least one allowed grade lies.

@@ -161,6 +161,8 @@ def test_score_marks_the_calls_to_phone_back_and_corrects_for_the_balance(spoken
     mixed = callsift("score", spoken, "-o", output, "--resume")
     assert mixed.returncode == 2
     assert "one file must not mix them" in mixed.stderr
+    none = callsift("score", spoken, "-o", output, "--resume", "--threshold", "1", *given)
+    assert "; 0 to phone back" in none.stderr
     again = callsift("score", spoken, "-o", output, "--resume", "--threshold", "0.0", *given)
     assert "4 calls are scored already" in again.stderr
     assert all(row["call_back"] for row in rows_of(output))
@@ -243,6 +245,28 @@ def test_marks_follow_the_score_and_leave_what_could_not_be_scored_open() -> Non
         call_back_by("0.5", 3, SCHEME, [])
     with pytest.raises(UsageError, match="neither a number such as 0.6"):
         read_threshold("nan", SCHEME, [], None)
+    with pytest.raises(UsageError, match=r"--threshold 60: a propensity is from 0 to 1; did you mean 0\.6\?"):
+        read_threshold("60", SCHEME, [], None)
+    with pytest.raises(UsageError, match="--threshold -0.5: a propensity is from 0 to 1$"):
+        read_threshold("-0.5", SCHEME, [], None)
+    with pytest.raises(UsageError, match=r"--threshold none\.json: can't be read: no such file or directory$"):
+        read_threshold("none.json", SCHEME, [], None)
+
+
+def test_what_to_hear_before_a_balance_is_used() -> None:
+    assert Balance(SHARES).cautions("b.json") == []
+    never = Balance({**SHARES, "A": 0.0, "B": 0.1}, warning="too few calls").cautions("b.json")
+    assert never == [
+        "b.json advises against its own use: too few calls",
+        "--balance b.json: a share of 0 means that grade 'A' can never be given",
+    ]
+
+
+def test_too_few_graded_calls_are_refused_before_any_is_scored(spoken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callsift.scoring.scorer.Scorer.score", lambda *_: pytest.fail("scored"))
+    done = RUNNER.invoke(app, ["thresholds", "starter", str(spoken), "--precision", "0.6"])
+    assert isinstance(done.exception, DataError), done.output
+    assert "of 4 graded calls are of a positive grade" in str(done.exception)
 
 
 def test_the_mark_stands_in_the_table_and_in_the_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands import callsift, rows_of
+from typer.testing import CliRunner
+
+from callsift.cli import app
+from callsift.cli.importing import MAP_HELP
+from callsift.data.importers.fields import FIELDS
+from callsift.errors import UsageError
+
+RUNNER = CliRunner()
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +65,12 @@ def test_prepare_writes_over_nothing(small: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_manifest_is_said_in_a_sentence(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,text\na,b\n")
     cases = {
         ("validate", small): f"'{small}' is a folder; validate takes a manifest.jsonl, one call a line",
         ("validate", small / "one.ogg"): f"{small}/one.ogg: is no manifest (not UTF-8 text)",
+        ("validate", tmp_path / "t.csv"): f"{tmp_path}/t.csv: is a table and no manifest; a table becomes one with: "
+        f"callsift import {tmp_path}/t.csv -o manifest.jsonl",
         ("validate", small / "none.jsonl"): f"{small}/none.jsonl: does not exist",
         ("prepare", small / "none.jsonl", "-o", tmp_path / "x"): f"'{small}/none.jsonl' does not exist",
         ("prepare", small / "notes.txt", "-o", "/proc/absent"): "/proc/absent: no such file or directory",
@@ -92,12 +103,76 @@ def test_import_says_what_became_what_and_writes_over_nothing(tmp_path: Path) ->
         "  text: Was",
         "  label: Grade",
         "  not used: Notiz",
+        "  labelled: 1 of 1",
     ]
     assert "left out: 1\n  " in done.stderr
     assert rows_of(out)[0]["turns"] == [{"role": "agent", "text": "hi"}, {"role": "customer", "text": "no"}]
     again = callsift(*asked, "--skip-bad")
     assert again.stderr == f"callsift: {out} exists; --force writes over it\n"
     assert callsift(*asked, "--skip-bad", "--force").returncode == 0
+
+
+def test_nothing_is_written_over_what_is_read(tmp_path: Path) -> None:
+    table, link = tmp_path / "calls.csv", tmp_path / "link.jsonl"
+    table.write_text("id,text,label\n1,hi,A\n", encoding="utf-8")
+    link.symlink_to(table)
+    manifest = _write(tmp_path / "m.jsonl", {"call_id": "1", "turns": [{"text": "hm"}]})
+    folder = tmp_path / "set"
+    folder.mkdir()
+    inside = _write(folder / "manifest.jsonl", {"call_id": "1", "turns": [{"text": "hm"}]})
+    lhotse = folder / "cuts.jsonl"
+    lhotse.write_text("{}\n", encoding="utf-8")
+    before = [path.read_bytes() for path in (table, manifest, inside, lhotse)]
+    same = "is the very file that is read; name another one"
+    cases = {
+        ("import", table, "-o", table, "--force"): f"--output {table} {same}",
+        ("import", table, "-o", link, "--force"): f"--output {link} {same}",
+        (
+            "import",
+            table,
+            "-o",
+            tmp_path / "new.csv",
+        ): f"--output {tmp_path}/new.csv: a manifest is written, whose name",
+        ("import", lhotse.parent, "-o", lhotse, "--force"): f"--output {lhotse} {same}",
+        ("split", manifest, "-o", folder / "../m.jsonl", "--force"): f"--output {folder}/../m.jsonl {same}",
+        ("split", folder, "-o", inside, "--force"): f"--output {inside} {same}",
+        ("raters", manifest, "--majority", "-o", manifest, "--force"): f"--output {manifest} {same}",
+        ("validate", manifest, "--html", manifest): f"--html {manifest} {same}",
+    }
+    for arguments, message in cases.items():
+        refused = RUNNER.invoke(app, list(map(str, arguments)))
+        assert isinstance(refused.exception, UsageError), refused.output
+        assert str(refused.exception).startswith(message)
+    assert [path.read_bytes() for path in (table, manifest, inside, lhotse)] == before
+
+
+def test_import_says_how_many_calls_have_a_grade(tmp_path: Path) -> None:
+    source, out = tmp_path / "calls.csv", str(tmp_path / "m.jsonl")
+    cases = {
+        "id,text,mark\n1,hi,A\n2,ho,B\n": ("labelled: 0 of 2", "no call has a grade: map one with --map label=COLUMN"),
+        "id,text,label\n1,hi,\n": ("labelled: 0 of 1", "no call has a grade: 'label' says none; map another one"),
+        "id,text,label\n1,hi,A\n2,ho,\n": ("labelled: 1 of 2", ""),
+        "id,segment,text,segment_label\n1,1,hi,A\n1,2,ho,\n": ("segments labelled: 1 of 2", ""),
+    }
+    for text, (labelled, warning) in cases.items():
+        source.write_text(text, encoding="utf-8")
+        done = RUNNER.invoke(app, ["import", str(source), "-o", out, "--force"])
+        assert done.exit_code == 0, done.output
+        assert done.stdout.splitlines()[-1] == f"  {labelled}"
+        assert ("no call has a grade" in done.stderr) == bool(warning)
+        assert warning in done.stderr
+    source.write_text("id,text,rater,label\n1,hi,ann,A\n1,hi,bob,B\n", encoding="utf-8")
+    done = RUNNER.invoke(app, ["import", str(source), "-o", out, "--force", "--votes", "none"])
+    assert done.stdout.splitlines()[-1] == "  labelled: 0 of 1, and by graders only: 1"
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "x.wav").write_bytes(b"x")
+    done = RUNNER.invoke(app, ["import", str(flat), "-o", out, "--force"])
+    assert f"warning: no call has a grade: there is no folder per grade in {flat}" in done.stderr
+
+
+def test_the_help_of_map_names_every_field() -> None:
+    assert MAP_HELP.rstrip(".").split("Fields: ")[1].split(", ") == list(FIELDS)
 
 
 def test_validate_ends_with_1_where_there_are_problems(tmp_path: Path) -> None:
@@ -131,6 +206,21 @@ def test_split_and_folds(tmp_path: Path) -> None:
     tested = [row["call_id"] for at in (1, 2, 3) for row in rows_of(tmp_path / f"folds/fold-{at}.jsonl")
               if row["split"] == "test"]  # fmt: skip
     assert sorted(tested, key=int) == [row["call_id"] for row in rows]
+
+
+def test_a_grade_that_a_part_lacks_is_named(tmp_path: Path) -> None:
+    rows = [{"call_id": str(at), "label": "ABBBBBBBBB"[at % 10], "turns": [{"text": "hm"}]} for at in range(20)]
+    manifest = _write(tmp_path / "m.jsonl", *rows)
+    asked = ["split", str(manifest), "-o", str(tmp_path / "new.jsonl"), "--test", "0.3", "--val", "0.3"]
+    done = RUNNER.invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    lacking = {"train", "val", "test"} - {
+        row["split"] for row in rows_of(tmp_path / "new.jsonl") if row["label"] == "A"
+    }
+    assert lacking
+    assert [f"note: no call of grade A in {name}" in done.stderr for name in ("train", "val", "test")] == [
+        name in lacking for name in ("train", "val", "test")
+    ]
 
 
 def test_a_split_keeps_the_keys_of_others(tmp_path: Path) -> None:

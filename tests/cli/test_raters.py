@@ -52,7 +52,12 @@ def test_the_majority_becomes_the_label_and_a_tie_stays_open(tmp_path: Path) -> 
     assert "6 of 6 calls by vote, 2 of them undecided" in done.stderr
     refused = RUNNER.invoke(app, ["raters", str(manifest), "--majority", "-o", str(manifest)])
     assert isinstance(refused.exception, UsageError)
-    assert "exists; name another" in str(refused.exception)
+    assert "is the very file that is read" in str(refused.exception)
+    again = ["raters", str(manifest), "--majority", "-o", str(tmp_path / "new.jsonl")]
+    refused = RUNNER.invoke(app, again)
+    assert "new.jsonl exists; --force writes over it" in str(refused.exception)
+    assert "Krippendorff" not in refused.stdout
+    assert RUNNER.invoke(app, [*again, "--force"]).exit_code == 0
 
 
 def test_the_majoritys_manifest_keeps_the_keys_of_others(tmp_path: Path) -> None:

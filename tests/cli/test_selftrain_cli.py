@@ -75,6 +75,9 @@ def test_shift(sources: Path, tmp_path: Path) -> None:
     assert sum(balance["balance"].values()) == pytest.approx(1.0, abs=1e-5)
     assert balance["train_balance"] == dict.fromkeys("ABCDE", 0.2)
     assert "correcting scores for this balance is not advisable" in found.stderr
+    assert f"Written: {file}; not advised: score --balance warns of it" in found.stderr
+    assert "warning: only 10 validation calls: too few for an interval" in found.stderr
+    assert "[" not in found.stdout, "no interval of ten calls"
     assert balance["advised"] is False
 
 

@@ -42,6 +42,8 @@ def test_the_table_says_what_its_order_and_moments_mean(capsys: pytest.CaptureFi
     table = capsys.readouterr().out
     assert "+0.10 customer: sure" in table
     assert "-0.20" not in table, "nobody said anything in it"
+    show.print_table([row("a", segments=[moment("customer: well", -0.004)[0]])])
+    assert "  0.00 customer: well" in capsys.readouterr().out
     assert "ordered by rank, the expected worth of the grade; ±0.10: what that moment adds" in table
     show.print_table([row("a", rank_score=None)])
     assert "ordered by propensity\n" in capsys.readouterr().out

@@ -47,6 +47,11 @@ def test_a_study_by_two_processes_names_what_failed_and_makes_nothing_twice(mani
     [
         (["ablate", "--folds", "99", *SMALL], "can't be split into 99 parts"),
         (["learning-curve", "--sizes", "ten", *SMALL], "--sizes 'ten' is not a list of whole numbers"),
+        (["learning-curve", *SMALL], "as in --sizes"),
+        (
+            ["ablate", "--rows", "augmentation", "--set", "augment=paper", *SMALL],
+            "nothing is left to compare with full",
+        ),
         (["segment-length", "--lengths", "3", "--unit", "tokens", *SMALL], "max_segment_tokens"),
     ],
 )

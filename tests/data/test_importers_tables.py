@@ -129,7 +129,9 @@ def test_labels_in_the_form_of_the_scheme(tmp_path: Path) -> None:
         ("id,text\na,b,c\n", "line 2: has 3 cells, the header 2"),
         ('id,text\na,"b\n', "line 2: is no CSV from here on"),
         ("id,text\na,\n", "line 2: has neither audio nor text"),
-        ("id,note\na,b\n", "line 2: has neither audio nor text: nothing to import (no column is mapped"),
+        ("id,note\na,b\n", "no column is found for audio, text or transcript; there are id, note: name one"),
+        ("id,text\na,\nb,x\nc,\nd,\n", "line 2: has neither audio nor text: nothing to import (and 2 more; --skip-bad"),
+        ("id,text,label\na,b, c\n", "it has A, B, C, D, E (did you mean 'C'?). Correct the label, or name another"),
         ("id,text\n,b\n", "line 2: column 'id' is empty: a call needs an id"),
         ("id,text\na,b\na,c\n", "line 3: call 'a' stands on line 2 already; where rows are segments"),
         ("id,segment,text\na,1,b\na,1,c\n", "line 3: call 'a' with segment '1' stands on line 2 already"),
@@ -182,6 +184,24 @@ def test_mappings_to_what_does_not_exist(tmp_path: Path) -> None:
         _import(path, grade="text")
     with pytest.raises(UsageError, match="there is no column 'nr'"):
         _import(path, audio="{nr}.wav")
+
+
+def test_column_names_with_blanks_and_hyphens_and_paths_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "rec").mkdir()
+    (tmp_path / "rec/x.wav").write_bytes(b"x")
+    found = _import(_csv(tmp_path, "Call ID,Audio File,customer-id,GRADE\n7,rec\\x.wav,k,A\n"))
+    assert found.used == {"call_id": "Call ID", "audio": "Audio File", "group": "customer-id", "label": "GRADE"}
+    assert found.calls[0].audio == tmp_path / "rec/x.wav"
+
+
+def test_what_is_only_called_a_workbook(tmp_path: Path) -> None:
+    (tmp_path / "fake.xlsx").write_text("id,text\na,b\n")
+    with pytest.raises(DataError, match="is called a workbook and holds text; .* --format csv"):
+        _import(tmp_path / "fake.xlsx")
+    assert import_calls(tmp_path / "fake.xlsx", Request(), "csv")[1].calls[0].call_id == "a"
+    (tmp_path / "old.xlsx").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    with pytest.raises(DataError, match=r"is an old \(.xls\) or an encrypted workbook"):
+        _import(tmp_path / "old.xlsx")
 
 
 def test_damaged_workbooks_and_binary_files(tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ def test_grades_graders_and_single_calls() -> None:
     assert (found.unlabelled, found.several_raters, dict(found.raters)) == (1, 1, {"ann": 1, "bob": 1})
     assert _messages(found, "single call")[0].startswith("grade 'A' has a single call ('0')")
     assert found.remarks == ("no call has the grade C, D, E of scheme 'marketcalls'",)
+    assert found.texts == {"yes": 5}
+    none = survey([Call("a", audio=Path("absent.wav")), replace(calls[4], label=None)], MARKETCALLS, listen=False)
+    assert (none.texts, none.problems) == ({"no": 1, "yes": 1}, ())
+    assert none.remarks == ("no call has a label: callsift raters --majority makes labels of the graders' votes",)
     lone = survey(calls[:1], MARKETCALLS)
     assert not lone.problems
     assert lone.remarks[-1] == "no grade has two calls: too few to learn from"

@@ -83,13 +83,18 @@ def augment(
     with exclusive_lock(output / ".lock"):
         begin(output, made_from)
         left_out = _write(spec, calls, numbers, made_from, manifest.path.parent, workers, timeout)
-    say(f"{len(numbers)} copies of {len(calls) - left_out} calls in {output}" + _left_out(left_out))
+    kept_apart = len(manifest.calls) - len(calls)
+    say(
+        f"{len(numbers)} cop{'y' if len(numbers) == 1 else 'ies'} of {_calls(len(calls) - left_out)} in {output}"
+        + (f"; {_calls(kept_apart)} of split 'val' or 'test' not varied" if kept_apart else "")
+        + (f", {_calls(left_out)} left out" if left_out else "")
+    )
     if left_out:
         raise typer.Exit(1)
 
 
-def _left_out(count: int) -> str:
-    return f", {count} calls left out" if count else ""
+def _calls(count: int) -> str:
+    return f"{count} call{'' if count == 1 else 's'}"
 
 
 def _write(

@@ -39,6 +39,20 @@ def free(path: Path, force: bool) -> None:
         raise UsageError(f"{path} exists; --force writes over it")
 
 
+def free_manifest(path: Path, source: Path, force: bool) -> None:
+    """Refuse to write a manifest over what it is made of, whatever `force` says, and under a name that misleads."""
+    not_the_source(path, source)
+    if not path.is_dir() and path.suffix.lower() != ".jsonl":
+        raise UsageError(f"--output {path}: a manifest is written, whose name ends in .jsonl, as in manifest.jsonl")
+    free(path, force)
+
+
+def not_the_source(path: Path, source: Path, option: str = "--output") -> None:
+    """Refuse to write over what is read."""
+    if path.resolve() == source.resolve() or (path.exists() and source.exists() and path.samefile(source)):
+        raise UsageError(f"{option} {path} is the very file that is read; name another one")
+
+
 def validate(
     manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl, or a prepared set.")],
     labels: Labels = "marketcalls",
@@ -51,6 +65,8 @@ def validate(
     from callsift.labels import load_scheme
 
     found, scheme = _read(manifest), load_scheme(labels)
+    if html is not None:
+        not_the_source(html, found.path, "--html")
     found.check_labels(scheme)
     for note in found.notes:
         say(f"warning: {note.message}")
@@ -84,6 +100,7 @@ def _tables(seen: Survey) -> dict[str, Mapping[str, int]]:
         "language": seen.languages,
         "split": seen.splits,
         "audio": seen.audio,
+        "transcript or text": seen.texts,
         "grader": seen.raters,
     }
 
@@ -151,7 +168,7 @@ def split(
     if folds is not None and output.is_file():
         raise UsageError(f"{output} is a file; with --folds, --output names a folder")
     for target in targets:
-        free(target, force)
+        free_manifest(target, manifest / "manifest.jsonl" if manifest.is_dir() else manifest, force)
     found, scheme = _read(manifest), load_scheme(labels)
     found.check_labels(scheme)
     calls = found.calls
@@ -223,11 +240,13 @@ def _show_split(path: Path, calls: Sequence[Call]) -> None:
     """How many calls of each grade each part of a manifest has; segments, where only they are graded."""
     from collections import Counter
 
+    from callsift.cli.show import say
     from callsift.data.splits import labels_of, target_of
     from callsift.scoring.report import label_text
 
     target = target_of(calls)
     typer.echo(f"{len(calls)} calls in {path}")
+    grades = sorted({label for call in calls for label in labels_of(call, target) if isinstance(label, str)})
     for name in ("train", "val", "test"):
         mine = [call for call in calls if call.split == name]
         given = Counter(label_text(label) or "(none)" for call in mine for label in labels_of(call, target))
@@ -235,3 +254,6 @@ def _show_split(path: Path, calls: Sequence[Call]) -> None:
             counts = ", ".join(f"{label} {count}" for label, count in sorted(given.items()))
             what = "" if target == "call" else "segments: "
             typer.echo(f"  {name}: {len(mine)} ({what}{counts})")
+        absent = [grade for grade in grades if mine and not given[grade]]
+        if absent:
+            say(f"note: no {target} of grade {', '.join(absent)} in {name}")

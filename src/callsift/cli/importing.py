@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callsift.cli.data import LABELS_HELP, Force, free
+from callsift.cli.data import LABELS_HELP, Force, free_manifest
 from callsift.errors import UsageError
+
+MAP_HELP = (
+    "Field and column, as in label=Outcome or audio={phone}/{number}.wav. Fields: call_id, audio, text, label, "
+    "segment_label, group, split, language, transcript, rater, start_s, end_s, duration_s, role, channel, segment_id."
+)
 
 if TYPE_CHECKING:
     from callsift.data.importers import Imported
+    from callsift.types import Call
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +31,7 @@ def import_(
     output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write.", show_default=False)],
     mapped: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Field and column, as in label=Grade or audio={phone}/{number}.wav.", metavar="F=C"),
+        typer.Option("--map", help=MAP_HELP, metavar="F=C"),
     ] = None,
     kind: Annotated[
         str | None,
@@ -41,11 +47,13 @@ def import_(
     force: Force = False,
 ) -> None:
     """Make a manifest of graded calls that are kept in another form; say what became what, and what is not used."""
+    from callsift.cli.show import say
     from callsift.data.importers import Request, import_calls
     from callsift.data.manifest import write_manifest
     from callsift.labels import load_scheme
 
-    free(output, force)
+    for read in _read_of(source):
+        free_manifest(output, read, force)
     if votes not in ("majority", "none"):
         raise UsageError(f"--votes {votes} is neither majority nor none")
     if audio_root is not None and not audio_root.is_dir():
@@ -63,7 +71,42 @@ def import_(
         typer.echo(f"  labels: by {', '.join(request.raters)}")
     if found.unused:
         typer.echo(f"  not used: {', '.join(found.unused)}")
+    typer.echo(f"  {_labelled(found)}")
     _tell(found)
+    if not any(call.label is not None or call.labels or any(_graded(call)) for call in found.calls):
+        say(f"warning: no call has a grade: {_remedy(name, source, found)}")
+
+
+def _read_of(source: Path) -> list[Path]:
+    """The source, and of a folder the files of which a manifest could have the name."""
+    from callsift.data.importers.lhotse import files_in
+
+    inside = files_in(source).values() if source.is_dir() else ()
+    return [source, *(path for paths in inside for path in paths)]
+
+
+def _graded(call: Call) -> list[bool]:
+    """Which segments have a grade."""
+    return [segment.label is not None for segment in call.segments]
+
+
+def _labelled(found: Imported) -> str:
+    """How many calls have a label; segments, where only they have one."""
+    own = sum(call.label is not None for call in found.calls)
+    segments = [graded for call in found.calls for graded in _graded(call)]
+    if not own and any(segments):
+        return f"segments labelled: {sum(segments)} of {len(segments)}"
+    votes = sum(call.label is None and bool(call.labels) for call in found.calls)
+    return f"labelled: {own} of {len(found.calls)}" + (f", and by graders only: {votes}" if votes else "")
+
+
+def _remedy(name: str, source: Path, found: Imported) -> str:
+    """Where grades could come from."""
+    if name == "folders":
+        return f"there is no folder per grade in {source} (A/x.wav, B/y.wav, …)"
+    if "label" in found.used:
+        return f"'{found.used['label']}' says none; map another one with --map label=COLUMN (or --raters A,B,…)"
+    return "map one with --map label=COLUMN (or --raters A,B,…)"
 
 
 def _tell(found: Imported) -> None:

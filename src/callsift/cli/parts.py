@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from callsift.scoring.scorer import Scorer
@@ -24,6 +24,16 @@ def require_torch() -> None:
 def is_run(model: Path) -> bool:
     """Whether a folder is a run rather than a bundle."""
     return (model / "config.yaml").is_file()
+
+
+def check_finished(run: Path) -> None:
+    """Whether a folder is a finished run, before torch is loaded.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not (run / "result.json").is_file():
+        raise DataError("did not finish; go on with --resume" if is_run(run) else "is not a run", run)
 
 
 def scorer_of(model: Path, asr: str | None, diarizer: str | None) -> Scorer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callsift.cli.data import Force, free, free_manifest, not_the_source
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
 from callsift.errors import UsageError
 
@@ -37,10 +38,15 @@ def raters(
         Path | None, typer.Option("--output", "-o", help="The figures as .json; with --majority, the manifest.")
     ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="How many of the most disputed calls to show.")] = 10,
+    force: Force = False,
 ) -> None:
-    """Do several people's grades agree? Krippendorff's alpha, every pair of raters, the most disputed calls."""
+    """Do several people's grades agree? Krippendorff's alpha, every pair of raters, the most disputed calls.
+
+    "apart" says how far: of a pair of raters, where labels are numbers, their mean difference; of a call, how far its
+    ratings lie apart on average, from 0 (all alike) to 1 (as far as any in these calls).
+    """
     from callsift.cli.show import say
-    from callsift.data.manifest import read_manifest
+    from callsift.data.manifest import manifest_file, read_manifest
     from callsift.evaluation.agreement import agreement_of
     from callsift.files import write_json
     from callsift.labels import load_scheme
@@ -49,8 +55,14 @@ def raters(
         raise UsageError("--majority needs -o NEW, the manifest to write")
     if output is not None and not majority and output.suffix != ".json":
         raise UsageError(f"-o {output}: the figures are written as .json; --majority writes a manifest")
+    path = manifest_file(manifest)
+    if output is not None and majority:
+        free_manifest(output, path, force)
+    elif output is not None:
+        not_the_source(output, path)
+        free(output, force)
     scheme = load_scheme(labels)
-    found = read_manifest(manifest / "manifest.jsonl" if manifest.is_dir() else manifest)
+    found = read_manifest(path)
     found.check_labels(scheme)
     agreement = agreement_of(found.calls, scheme)
     _show_agreement(agreement, top)
@@ -68,8 +80,6 @@ def _write_majority(found: Manifest, scheme: LabelScheme, output: Path) -> None:
     from callsift.data.carry import rewrite_manifest
     from callsift.evaluation.agreement import majority_label
 
-    if output.exists():
-        raise UsageError(f"{output} exists; name another, or remove it")
     calls = [replace(call, label=majority_label(call, scheme)) for call in found.calls]
     rewrite_manifest(output, calls, found.path)
     voted = [call for call in calls if call.labels]
@@ -87,12 +97,14 @@ def _show_agreement(found: Agreement, top: int) -> None:
             else f"{alpha.value:.3f} [{alpha.low:.3f}, {alpha.high:.3f}]"
         )  # fmt: skip
         typer.echo(f"Krippendorff's alpha, {level}: {said}")
+    numbers = any(pair.apart is not None for pair in found.pairs)
     _table(
-        ("raters", "calls", "agree", "kappa", "apart"),
+        ("raters", "calls", "agree", "kappa", *(["apart"] if numbers else [])),
         [
             (
                 " – ".join(pair.raters), str(pair.calls), f"{pair.agreement:.3f}",
-                "–" if pair.kappa is None else f"{pair.kappa:.3f}", "–" if pair.apart is None else f"{pair.apart:.3g}",
+                "–" if pair.kappa is None else f"{pair.kappa:.3f}",
+                *(["–" if pair.apart is None else f"{pair.apart:.3g}"] if numbers else []),
             )
             for pair in found.pairs
         ],

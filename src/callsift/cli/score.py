@@ -128,8 +128,8 @@ def score(
         here = None if balance is None else read_balance(balance, asked.scheme, hashes_of(asked))
         call_back = call_back_by(threshold, top, asked.scheme, hashes_of(asked), here)
         if here is not None:
-            if here.warning:
-                say(f"warning: {balance} advises against its own use: {here.warning}")
+            for caution in here.cautions(str(balance)):
+                say(f"warning: {caution}")
             spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=here)
     with BatchScorer(spec, workers, timeout) as scorer:
         bundle = load_bundle(folder)  # while the first worker starts
@@ -228,6 +228,10 @@ def _present(rows: list[dict[str, Any]], sources: Sources, output: Path | None) 
             if sources.skipped
             else ""
         )
-        + (f"; {marked} to phone back" if (marked := sum(row.get("call_back") is True for row in rows)) else "")
+        + (
+            f"; {sum(row['call_back'] is True for row in rows)} to phone back"
+            if any("call_back" in row for row in rows)
+            else ""
+        )
         + (f"; results in {output}" if output else "")
     )

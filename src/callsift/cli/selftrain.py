@@ -16,11 +16,14 @@ from callsift.errors import UsageError
 
 if TYPE_CHECKING:
     from callsift.evaluation.scored import Said
+    from callsift.evaluation.shift import Estimate
     from callsift.evaluation.shift_report import Shift
     from callsift.scoring.scorer import Scorer
     from callsift.training.selftrain import Round
 
 _BOUND = {"min": 0.0, "max": 1.0}
+FEWEST_VALIDATED = 20
+"""Validation calls below which an interval of redrawn calls looks narrow because they are few."""
 
 
 class Method(StrEnum):
@@ -155,6 +158,8 @@ def shift(
 
     Exit code: 0 estimated from all calls, 1 some could not be scored.
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from callsift.cli.show import say
@@ -171,10 +176,13 @@ def shift(
         scorer.scheme.grades, scored_of(scorer.scheme, graded, graded=True), scored_of(scorer.scheme, said),
         np.array([balance[grade] for grade in scorer.scheme.grades]), method=method.value, draws=draws,
     )  # fmt: skip
+    if found.calls["validation"] < FEWEST_VALIDATED:
+        few = f"only {found.calls['validation']} validation calls: too few for an interval, or to rely on the estimate."
+        found = replace(found, against=(*found.against, few))
     _print_shift(found)
     if output is not None:
         write_json(output, {**found.as_json(), "scheme": scorer.scheme.id, "model_sha256": scorer.info.sha256})
-        say(f"Written: {output}")
+        say(f"Written: {output}" + ("" if found.advised else "; not advised: score --balance warns of it"))
     for call_id, why in failed.items():
         say(f"not scored: {call_id}: {why}")
     if failed:
@@ -223,12 +231,17 @@ def _has_label(call: Any) -> bool:
 def _print_shift(found: Shift) -> None:
     from callsift.cli.show import print_columns, say
 
+    enough = found.calls["validation"] >= FEWEST_VALIDATED
+
+    def interval(each: Estimate, at: int) -> str:
+        return f"[{each.low[at]:.3f}, {each.high[at]:.3f}]" if enough else "–"
+
     rows = [
         [
             grade,
             f"{found.train[at]:.3f}",
             f"{found.implied[at]:.3f}",
-            *(f"{each.balance[at]:.3f} [{each.low[at]:.3f}, {each.high[at]:.3f}]" for each in (found.em, found.bbse)),
+            *(f"{each.balance[at]:.3f} {interval(each, at)}" for each in (found.em, found.bbse)),
         ]
         for at, grade in enumerate(found.grades)
     ]

@@ -124,12 +124,15 @@ def print_columns(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in head:
         table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(width=width).print(table)
+    console = Console(width=width)
+    if title:
+        console.print(Text(title, "italic"), soft_wrap=True)  # a table's own title is broken where the table is narrow
+    console.print(table)
 
 
 def _legend(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -156,7 +159,9 @@ def _moment(row: Mapping[str, Any]) -> str:
     if not judged:
         return row["segments"][0]["text"] if row["segments"] else ""
     most = max(judged, key=lambda segment: abs(segment["contribution"]))
-    return f"{most['contribution']:+.2f} {most['text']}" if most["text"].strip() else ""
+    moved = f"{most['contribution']:+.2f}"
+    shown = "0.00" if float(moved) == 0 else moved  # neither -0.00 nor +0.00
+    return f"{shown} {most['text']}" if most["text"].strip() else ""
 
 
 def print_warnings(rows: Iterable[Mapping[str, Any]]) -> None:

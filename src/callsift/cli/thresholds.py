@@ -129,6 +129,7 @@ def _of_data(
             f"{len(learnt)} of these {len(calls)} calls are training calls of {model} ('{learnt[0]}' is the first), on "
             "which any model looks better than it is: name --split test, or graded calls that it never saw"
         )
+    _check_grades(scorer.scheme, [call.label for call in calls])  # before minutes of scoring
     hashes = (scorer.info.sha256,) if is_run(model) else hashes_of(load_bundle(find_bundle(str(model))))
     scorer.calibration, about = _corrected(scorer.scheme, scorer.calibration, balance, hashes)
     scores = [scorer.score(call) for call in progress(calls, len(calls), "scoring")]
@@ -147,13 +148,21 @@ def _corrected(
     scheme: LabelScheme, calibration: Calibration, balance: str | None, hashes: tuple[str, ...]
 ) -> tuple[Calibration, dict[str, Any]]:
     """The calibration where the balance holds, and by which model and balance the scores are."""
+    from callsift.cli.show import say
     from callsift.scoring.callback import read_balance
 
     about: dict[str, Any] = {"scheme": scheme.id, "model_sha256": hashes[0], "balance_sha256": None}
     if balance is None:
         return calibration, about
     here = read_balance(balance, scheme, hashes)
+    for caution in here.cautions(balance):
+        say(f"warning: {caution}")
     return here.applied(calibration), {**about, "balance_sha256": here.sha256}
+
+
+def _check_grades(scheme: LabelScheme, labels: list[Any]) -> None:
+    """Whether the labels alone allow a threshold: as many buyers, and others, as `Graded` asks for."""
+    _kept(scheme, [(label, 0.0, str(at)) for at, label in enumerate(labels)], "score")
 
 
 def _kept(scheme: LabelScheme, answers: list[tuple[Any, float | None, str]], by: str) -> Graded:

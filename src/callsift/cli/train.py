@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
-from callsift.cli.parts import graded_calls, require_torch, scorer_of, trained_on
+from callsift.cli.parts import check_finished, graded_calls, require_torch, scorer_of, trained_on
+from callsift.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from callsift.config import TrainConfig
 
 CONFIG_HELP = "A YAML file of settings, or a preset: tiny, english, mandarin, multilingual, paper-marketcalls."
+FEW_CALLS = 50
+_BEGUN = {"data.json", "environment.json"}
+"""What a run that was killed at its very beginning may have left, beside hidden files."""
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
 
 
@@ -32,9 +39,12 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""
+    from callsift.config import load_train_config
+
+    chosen = load_train_config(config, settings or ())
+    _check_folder(output, resume)
     require_torch()
     from callsift.cli.show import progress, say, step_bar
-    from callsift.config import load_train_config
     from callsift.training.run import train as run_training
 
     def on_epoch(row: Mapping[str, float]) -> None:
@@ -45,14 +55,16 @@ def train(
 
     with step_bar("training (at most)") as on_step:
         result = run_training(
-            data, output, load_train_config(config, settings or ()), asr=asr, diarizer=diarizer, resume=resume,
-            progress=progress, on_epoch=on_epoch, on_step=on_step,
+            data, output, chosen, asr=asr, diarizer=diarizer, resume=resume, progress=progress, on_epoch=on_epoch,
+            on_step=on_step,
         )  # fmt: skip
     for call_id, why in result["left_out"].items():
         say(f"left out: {call_id}: {why}")
     for split, figures in result["figures"].items():
         _print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
     _say_calibration(result["calibration"])
+    for doubt in doubts_of(chosen, result["figures"].get("val", {}).get("combined", {})):
+        say(doubt)
     say(f"Next: callsift export {output} -o BUNDLE")
 
 
@@ -67,6 +79,10 @@ def export(
     asr: Annotated[str | None, typer.Option("--asr", help="With --int8: speech recognition for its calls.")] = None,
 ) -> None:
     """Write a run as a bundle, the folder that `callsift score --model` takes."""
+    from callsift.bundle import check_free
+
+    check_finished(run)
+    check_free(output)
     require_torch()
     from callsift.cli.show import say
     from callsift.data.manifest import manifest_file, read_manifest
@@ -78,8 +94,11 @@ def export(
     if int8 is not None:
         calls = read_manifest(manifest_file(int8)).calls
         check = Int8Check(calls, bound, asr)
-    bundle = export_run(load_run(run), output, int8=check)
-    say(f"{bundle.path}: {bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}")
+    replaced = "replaced: " if (output / "bundle.json").is_file() else ""
+    bundle = export_run(load_run(run), output, int8=check, on_step=say)
+    say(
+        f"{bundle.path}: {replaced}{bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}"
+    )
 
 
 def evaluate(
@@ -117,17 +136,51 @@ def evaluate(
         raise typer.Exit(1)
 
 
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Whether a run may be written there, before anything slow begins; `train` itself looks again under its lock."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file; --output names a folder")
+    if (folder / "config.yaml").is_file():
+        if not resume:
+            raise DataError("holds a run already; go on with it by --resume, or name another folder", folder)
+    elif any(not path.name.startswith(".") and path.name not in _BEGUN for path in folder.iterdir()):
+        raise UsageError(f"{folder} holds other files; name a new folder")
+
+
+def doubts_of(config: TrainConfig, figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What a user should hear of validation figures before relying on the model."""
+    from callsift.labels import load_scheme
+
+    found = figures.get(load_scheme(config.labels).finest_task, {})
+    calls, said = found.get("calls", 0), []
+    if "accuracy" in found and found["accuracy"]["low"] <= found["majority"]["accuracy"]["value"]:
+        said.append(
+            f"on validation no better than always saying the commonest grade; more or other {config.target}s are "
+            "needed before it is of use"
+        )
+    if calls < FEW_CALLS:
+        said.append(f"only {calls} validation {config.target}{'' if calls == 1 else 's'}: these figures say little")
+    return said
+
+
 def _say_calibration(found: Mapping[str, Any]) -> None:
     """How far the propensity, or the first task's probabilities, can be believed; on validation by the other half."""
     from callsift.cli.show import say
     from callsift.evaluation.reliability import PROPENSITY, reliability_line
 
+    lines = []
     for split, figures in found["figures"].items():
         crossed = "after_cross_fitted" in figures
         shown = {"before": figures["before"], "after": figures["after_cross_fitted" if crossed else "after"]}
         if task := PROPENSITY if PROPENSITY in shown["after"] else next(iter(shown["after"]), None):
             how = "cross-fitted" if crossed else "in sample" if split == "val" else "unseen calls"
-            say(f"calibration ({found['kind']}) on {split}, {how}: {reliability_line(shown, task)}")
+            lines.append(f"calibration ({found['kind']}) on {split}, {how}: {reliability_line(shown, task)}")
+    if lines:
+        say("how far the stated probabilities can be believed, before → after calibration (less is better):")
+    for line in lines:
+        say(line)
 
 
 def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import typer
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
 from callsift.cli.parts import require_torch
 from callsift.cli.train import CONFIG_HELP, Folder
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from callsift.training.search import Ended
@@ -51,6 +51,10 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was stopped.")] = False,
 ) -> None:
     """Search for the best settings, on validation calls only. Needs: pip install "callsift[train]"."""
+    if space is None and grid is None:
+        raise UsageError("nothing to search: give --space FILE.yaml or --grid paper")
+    if not resume and (output / "study.json").is_file():
+        raise DataError("holds a study already; go on with it by --resume, or name another folder", output)
     require_torch()
     _require_optuna()
     if timeout_h is not None and not timeout_h > 0:
@@ -63,6 +67,8 @@ def tune(
     chosen = load_space(space, grid, base)
     size = "endlessly many" if chosen.size is None else str(chosen.size)
     say(f"{chosen.where}: {size} points of {', '.join(entry.key for entry in chosen.entries)}")
+    if trials is not None and chosen.size is not None and chosen.size < trials:
+        say(f"--trials {trials}: the space has only {chosen.size} point{'' if chosen.size == 1 else 's'}")
     from callsift.training.search import search
     from callsift.training.search_study import Plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,13 @@ def load_train_config(path: Path | str | None = None, overrides: Sequence[str] =
         try:
             text = path.read_text("utf-8")
             data = yaml.safe_load(text) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"config {path} is neither a file that is there nor one of {', '.join(PRESETS)}"
+            ) from error
+        except OSError as error:
+            raise ConfigError(f"config {path} can't be read: {(error.strerror or str(error)).lower()}") from error
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"config {path} can't be read: {error}") from error
         if not isinstance(data, dict):
             raise ConfigError(f"config {path} must be a mapping of settings, not {type(data).__name__}")
@@ -73,10 +80,25 @@ def _explain(error: ValidationError, path: Path | None, text: str) -> str:
     line = _line_of(text, location)
     where = "settings" if path is None else f"{path}" if line is None else f"{path}, line {line}"
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key '{key}'. Known here: {', '.join(_known_keys(location[:-1]))}"
+        meant = _meant(location)
+        return (
+            f"{where}: unknown key '{key}'{f'; did you mean {meant}?' if meant else '.'} "
+            f"Known here: {', '.join(_known_keys(location[:-1]))}"
+        )
+    if first["type"] == "tuple_type" and isinstance(first["input"], str):
+        return f"{where}: {key} = {first['input']!r}: it is a list: [{first['input']}]"
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "value_error" else f" = {first['input']!r}"
     return f"{where}: {key}{given}: {message}" if key else f"{where}: {message}"
+
+
+def _meant(location: Sequence[str]) -> str:
+    """The setting that an unknown key may stand for: one like it in its group, or of its name in another group."""
+    *parents, last = location
+    if close := get_close_matches(last, _known_keys(parents), n=1, cutoff=0.75):
+        return ".".join([*parents, close[0]])
+    groups = [name for name in TrainConfig.model_fields if _known_keys([name])]
+    return ", ".join(f"{name}.{last}" for name in groups if last in _known_keys([name])) if not parents else ""
 
 
 def _known_keys(parents: Sequence[str]) -> list[str]:

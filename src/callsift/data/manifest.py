@@ -6,6 +6,7 @@ Errors name file and line. Unknown keys are warnings, since other tools add thei
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,11 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         yield from read_jsonl(path)
     except DataError as error:
+        if path.suffix.lower() in {".csv", ".tsv", ".xlsx"}:
+            raise DataError(
+                f"is a table and no manifest; a table becomes one with: callsift import {shlex.quote(str(path))} "
+                "-o manifest.jsonl", path,
+            ) from error  # fmt: skip
         if isinstance(error.__cause__, UnicodeDecodeError):
             raise DataError("is no manifest (not UTF-8 text); a manifest has one JSON object a line", path) from error
         raise

@@ -170,8 +170,9 @@ class RowReader:
             return None
         path = self.path.parent / value
         try:
-            if path.is_file():
-                return path
+            for candidate in (path, self.path.parent / value.replace("\\", "/")):  # rec\x.wav, as Windows has it
+                if candidate.is_file():
+                    return candidate
         except OSError as error:
             raise self.wrong(f"{key} '{value}' can't be looked up: {error}") from error
         raise self.wrong(f"{key} '{value}' does not exist (looked for {path})")

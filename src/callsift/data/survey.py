@@ -27,6 +27,7 @@ SAME_TEXT_FROM = 40
 """Characters from which two equal texts are no chance: "Wrong number, sorry." is said in many a call."""
 
 NAMED = 3
+VOTED = "callsift raters --majority makes labels of the graders' votes"
 
 Progress = Callable[[Iterable[Path], int, str], Iterable[Path]]
 
@@ -54,6 +55,7 @@ class Survey:
     languages: Mapping[str, int]
     splits: Mapping[str, int]
     audio: Mapping[str, int]
+    texts: Mapping[str, int]
     raters: Mapping[str, int]
     several_raters: int
     problems: tuple[Problem, ...]
@@ -93,6 +95,7 @@ def survey(
         languages=_counted(call.language or "(not given)" for call in calls),
         splits=_counted(call.split or "(none)" for call in calls),
         audio=_counted("yes" if files_of(call) else "no" for call in calls),
+        texts=_counted("yes" if call.transcript or _has_text(call) else "no" for call in calls),
         raters=_counted(rating.rater for call in calls for rating in call.labels),
         several_raters=sum(len({rating.rater for rating in call.labels}) > 1 for call in calls),
         problems=(*problems, *singles),
@@ -172,6 +175,11 @@ def _said(call: Call) -> str:
     return normalise_text(" ".join(turn.text for turn in turns))
 
 
+def _has_text(call: Call) -> bool:
+    turns = chain(call.turns, *(segment.turns for segment in call.segments))
+    return any(turn.text.strip() for turn in turns)
+
+
 def _shared(calls: Sequence[Call], listen: bool) -> list[Problem]:
     """What lies in two splits: a group, a recording. A call without a split is one of `train`, as in training."""
     if not any(call.split for call in calls):
@@ -206,6 +214,9 @@ def _classes(calls: Sequence[Call], scheme: LabelScheme, listen: bool) -> tuple[
     ]
     absent = [grade for grade in scheme.grades if given and not given[grade]]
     what = "call" if target == "call" else "segment"
+    if not any(label is not None for call in calls for label in labels_of(call, target)):
+        voted = any(call.labels for call in calls)
+        return [], [f"no call has a label: {VOTED if voted else 'there is nothing to learn from or to test on'}"]
     remarks = [f"no {what} has the grade {', '.join(absent)} of scheme '{scheme.id}'"] if absent else []
     if any(count > 1 for count in given.values()):
         return singles, remarks

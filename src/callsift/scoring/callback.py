@@ -11,7 +11,7 @@ from typing import Any
 from callsift.bundle import Bundle, load_bundle
 from callsift.canonical import sha256_of_json
 from callsift.decision import Calibration, check_target
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 from callsift.files import read_json
 from callsift.labels import LabelScheme
 from callsift.scoring.batch import ScorerIdentity, ScorerSpec
@@ -37,6 +37,14 @@ class Balance:
     def sha256(self) -> str:
         """Hash of what it does to a model's answers."""
         return sha256_of_json([dict(self.shares), dict(self.implied or {})])
+
+    def cautions(self, given: str) -> list[str]:
+        """What to say before `--balance given` is used."""
+        said = [f"{given} advises against its own use: {self.warning}"] if self.warning else []
+        if never := [f"'{grade}'" for grade, share in self.shares.items() if share == 0]:
+            grades = f"grade {never[0]}" if len(never) == 1 else f"grades {', '.join(never)}"
+            said.append(f"--balance {given}: a share of 0 means that {grades} can never be given")
+        return said
 
     def applied(self, calibration: Calibration) -> Calibration:
         """The calibration of a model that is used where this balance holds.
@@ -82,14 +90,29 @@ def read_balance(given: str, scheme: LabelScheme, model: Sequence[str]) -> Balan
         raise UsageError(f"--balance {given}: label scheme '{scheme.id}' is a number and has no grades to balance")
     if not given.endswith(".json"):
         return Balance(_checked(given, _shares_of_text(given), scheme))
-    found = read_json(Path(given))
+    found = _read("--balance", given)
     shares = _checked(given, _shares_of_file(given, found, "balance"), scheme)
     _check_model("--balance", given, found, scheme, model)
     implied = None
     if "implied_balance" in found:
         implied = _checked(given, _shares_of_file(given, found, "implied_balance"), scheme)
-    against = "; ".join(str(each) for each in found.get("warnings", ())) if found.get("advised") is False else ""
-    return Balance(shares, implied, against)
+    warnings = [str(each) for each in found.get("warnings", ())] or ["it is not advised"]
+    return Balance(shares, implied, "; ".join(warnings) if found.get("advised") is False else "")
+
+
+def _read(option: str, given: str) -> Any:
+    """The JSON of a file that an option names.
+
+    Raises:
+        UsageError: it can't be read, in words; DataError: it is not JSON.
+    """
+    try:
+        return read_json(Path(given))
+    except DataError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        raise UsageError(f"{option} {given}: can't be read: {(cause.strerror or str(cause)).lower()}") from error
 
 
 def _checked(given: str, shares: dict[str, float], scheme: LabelScheme) -> dict[str, float]:
@@ -189,13 +212,16 @@ def read_threshold(given: str, scheme: LabelScheme, model: Sequence[str], balanc
     `model`: the hashes that the model goes by. `balance`: what the scores are corrected for.
 
     Raises:
-        UsageError: neither, or found for another model or another balance.
+        UsageError: neither, a number that is no propensity, or found for another model or another balance.
     """
     found: Any = {"by": BY[0]}
     try:
-        found["threshold"] = float(given)
+        found["threshold"] = typed = float(given)
+        if math.isfinite(typed) and not 0 <= typed <= 1:
+            meant = f"; did you mean {typed / 100:g}?" if 1 < typed <= 100 else ""
+            raise UsageError(f"--threshold {given}: a propensity is from 0 to 1{meant}")
     except ValueError:
-        found = read_json(Path(given))
+        found = _read("--threshold", given)
     threshold: Any
     threshold, by = (found.get(key) if isinstance(found, dict) else None for key in ("threshold", "by"))
     if not _is_number(threshold) or not math.isfinite(threshold) or by not in BY:

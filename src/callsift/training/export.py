@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ def export(
     card: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     int8: Int8Check | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Write a run as a bundle; all or nothing. `card`: the model card, else one is written from the figures.
 
     `int8`: give the encoders eight-bit weights, and on which calls the scores must stay as they are.
+    `on_step`: told what is done next.
 
     Raises:
         BundleError: the target exists and is not a bundle, or the scores moved too far with eight bits.
@@ -37,6 +39,7 @@ def export(
     with tempfile.TemporaryDirectory() as scratch:
         contents = Path(scratch) / "contents"
         contents.mkdir()
+        on_step(f"exporting encoder {', encoder '.join(run.network.streams)}, fusion and call …")
         names = export_graphs(run.network, contents)
         shutil.copy(run.folder / "tokenizer.json", contents / "tokenizer.json")
         write_text(contents / "README.md", card or model_card(run))
@@ -60,10 +63,13 @@ def export(
             **(provenance or {}),
         }
         if int8 is not None:
+            on_step("making the encoders' weights eight bits wide …")
             exact = write_bundle(Path(scratch) / "exact", contents, provenance=origin, **about)
             sizes = quantise(contents, names["encoders"].values())
             smaller = write_bundle(Path(scratch) / "int8", contents, provenance=origin, **about)
+            on_step(f"scoring {len(int8.calls)} calls with both …")
             origin["int8"] = {"bytes": sizes, **check_moved(exact, smaller, int8)}
+        on_step("writing the bundle …")
         return write_bundle(target, contents, provenance=origin, **about)
 
 

@@ -39,6 +39,7 @@ PAPER = ("phone", "audio_id", "segment_number", "text", "label")
 """The columns of MarketCalls: a row for each segment; a call is one `Audio_id` of one `phone`."""
 
 STEM = ".stem"
+_PARTING = re.compile(r"[\s_-]+")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -123,8 +124,12 @@ def _columns_in(source: str, header: Sequence[str]) -> list[str]:
 
 
 def _by_name(header: Sequence[str]) -> dict[str, str]:
-    """Fields by the names of columns, whatever their case; of several columns for a field the first name counts."""
-    lowered = {name.strip().lower(): name for name in reversed(header)}
+    """Fields by the names of columns, whatever their case; of several columns for a field the first name counts.
+
+    Blanks and hyphens are as `_`: `Call ID` is `call_id`.
+    """
+    lowered = {_PARTING.sub("_", name.strip().lower()): name for name in reversed(header)}
+    lowered |= {name.strip().lower(): name for name in reversed(header)}
     found = {
         field: next(lowered[name] for name in names if name in lowered)
         for field, names in _NAMES.items()

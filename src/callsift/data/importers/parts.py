@@ -85,15 +85,16 @@ class Place:
 
 
 def found_audio(name: str, root: Path, place: Place, column: str) -> Path:
-    """The audio file of this name under `root`.
+    """The audio file of this name under `root`; of `rec\\x.wav` also `rec/x.wav`, as Windows means it.
 
     Raises:
         DataError: there is none.
     """
     path = root / name
     try:
-        if path.is_file():
-            return path
+        found = next((p for p in (path, root / name.replace("\\", "/")) if p.is_file()), None)
+        if found is not None:
+            return found
     except (OSError, ValueError) as error:
         raise place.wrong(f"{column} {name[:200]!r} can't be looked up: {error}") from error
     raise place.wrong(f"{column} '{name}' does not exist (looked for {path}); --audio-root names where paths start")

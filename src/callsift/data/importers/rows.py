@@ -22,9 +22,11 @@ def import_rows(path: Path, rows: Iterable[Row], columns: Columns, request: Requ
     """The calls of a table.
 
     Raises:
-        DataError: a row that can't be imported; names file, line, column and value. None are, if they may be left out.
+        DataError: rows that can't be imported: file, line, column and value of the first, and how many more there are.
+            None are, if they may be left out.
     """
-    faults = Faults(request.skip_bad)
+    faults = Faults(skip=True)
+    first: DataError | None = None
     reader = RowReader(path, columns, request)
     called: dict[str, list[Piece]] = defaultdict(list)
     spoilt: dict[str, int] = {}
@@ -34,7 +36,9 @@ def import_rows(path: Path, rows: Iterable[Row], columns: Columns, request: Requ
             called[piece.call_id].append(piece)
         except DataError as error:
             faults.take(error)
+            first = first or error
             spoilt.setdefault(reader.name_of(row) or "", row.line)
+    _end_with(first, faults, request)
     notes: dict[str, int] = {}
     calls = []
     for call_id, pieces in called.items():
@@ -44,10 +48,24 @@ def import_rows(path: Path, rows: Iterable[Row], columns: Columns, request: Requ
             calls.append(_Builder(columns, request, notes).call(call_id, pieces))
         except DataError as error:
             faults.take(error)
+            first = first or error
+    _end_with(first, faults, request)
     if not calls:
         raise DataError(f"holds no calls to import{_first_of(faults.sentences)}", path)
     told = tuple(f"{count} calls: {note}" for note, count in notes.items())
     return Imported(tuple(calls), columns.used, columns.unused, tuple(faults.sentences), told)
+
+
+def _end_with(first: DataError | None, faults: Faults, request: Request) -> None:
+    """End an import from which nothing may be left out."""
+    if first is None or request.skip_bad:
+        return
+    more = len(faults.sentences) - 1
+    if not more:
+        raise first
+    error = DataError(f"{first} (and {more} more; --skip-bad leaves them out and names each)")
+    error.path, error.line = first.path, first.line
+    raise error from first
 
 
 def _first_of(sentences: Sequence[str]) -> str:

@@ -57,6 +57,11 @@ def import_xlsx(path: Path, request: Request) -> Imported:
 
 def _import(table: Table, request: Request) -> Imported:
     columns = columns_of(table.header, request.mapping, raters=request.raters)
+    if not {"audio", "text", "transcript"} & set(columns.used):
+        raise Place(table.path).wrong(
+            f"no column is found for audio, text or transcript; there are {', '.join(table.header)}: "
+            "name one, as in --map text=COLUMN or --map audio=COLUMN"
+        )
     found = import_rows(table.path, _rows(table), columns, request)
     return replace(found, notes=(table.note, *found.notes))
 
@@ -146,6 +151,7 @@ def read_xlsx(path: Path) -> Table:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
+    _check_is_workbook(path)
     with path.open("rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and extensions, which are not read
         try:
@@ -161,6 +167,20 @@ def read_xlsx(path: Path) -> Table:
     if others:
         note += ", not " + ", ".join(f"'{other.title}'" for other in others)
     return _table(path, _trimmed(rows), note)
+
+
+def _check_is_workbook(path: Path) -> None:
+    """Say what a file is that is only called a workbook.
+
+    Raises:
+        DataError: a text, or a workbook in the form of before 2007.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise DataError("is an old (.xls) or an encrypted workbook; save it as .xlsx without a password", path)
+    if not head.startswith(b"PK") and b"\0" not in head and len(head.splitlines()) > 1:
+        raise DataError("is called a workbook and holds text; where it is a CSV file, add --format csv", path)
 
 
 def _trimmed(rows: Iterable[tuple[int, Sequence[Any]]]) -> list[tuple[int, Sequence[Any]]]:

@@ -152,7 +152,7 @@ def ablation(
         diarizer: tells two speakers on one channel apart.
 
     Raises:
-        UsageError: a row that is not known, has no settings, or stands there twice.
+        UsageError: a row that is not known, has no settings, or stands there twice; none left beside `full`.
         ConfigError: settings that don't go together.
     """
     if unknown := [name for name in names if name not in ROWS]:
@@ -172,6 +172,8 @@ def ablation(
         if name in {row.name for row in rows}:
             raise UsageError(f"--row {each!r}: there is a row '{name}' already; give it another name")
         rows.append(_row(name, config, settings, own))
+    if len(rows) < 2 and notes:
+        raise UsageError(f"nothing is left to compare with {FULL}. {' '.join(notes)}")
     return Study("ablate", folder, design, tuple(rows), {DATA: tuple(calls)}, FULL, asr, diarizer, tuple(notes))
 
 

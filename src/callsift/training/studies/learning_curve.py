@@ -27,7 +27,7 @@ def learning_curve(
     The calls of a smaller row are among those of a larger one. Sizes beyond what the smallest fold has are left out.
 
     Raises:
-        UsageError: no size, one below 2, or none that the data have.
+        UsageError: no size, one below 2, or fewer than two left that the data have.
         ConfigError: settings that don't go together.
     """
     if not sizes or min(sizes) < 2:
@@ -41,8 +41,13 @@ def learning_curve(
     )
     wanted = sorted(set(sizes))
     rows = tuple(Row(f"calls-{size}", base, train_calls=size, x=size) for size in wanted if size <= most)
-    if not rows:
-        raise UsageError(f"the folds have {most} calls to train on, fewer than any of --sizes {list(wanted)}")
     beyond = [str(size) for size in wanted if size > most]
+    if beyond and len(rows) < 2:
+        some = sorted({max(2, most * part // 10) for part in (3, 5, 10)})
+        left = f"nothing is left to compare with {rows[0].name}" if rows else "fewer than any of --sizes"
+        raise UsageError(
+            f"the folds have {most} calls to train on: {left} of {','.join(map(str, wanted))}. Give sizes that fit, "
+            f"as in --sizes {','.join(map(str, some))}"
+        )
     notes = (f"Left out: {', '.join(beyond)}; a fold has only {most} calls to train on.",) if beyond else ()
     return Study("learning-curve", folder, design, rows, {DATA: tuple(calls)}, rows[-1].name, asr, diarizer, notes)
