@@ -6,7 +6,8 @@ Each RUN is a finished training on mood calls (grades A–E) with `predictions/v
 here. The pool is drawn from the test calls without replacement, as many as the balance allows, `--repeats` times for
 each run and balance. The estimates see the pool's answers and the validation calls; the pool's grades are looked at to
 draw it and to count what is right. Validation and test speakers differ, so voices shift along with the balance: what
-label shift assumes is not quite so here, as it is seldom anywhere.
+label shift assumes is not quite so here, as it is seldom anywhere. `--same-voice` makes it so: half of the test calls
+(evenly by grade, at random) are the graded ones instead of the validation calls, and the pool comes from the others.
 """
 
 from __future__ import annotations
@@ -52,13 +53,14 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--repeats", type=int, default=5, help="pools drawn for each run and balance")
     parser.add_argument("--draws", type=int, default=200, help="redrawings for the intervals")
+    parser.add_argument("--same-voice", action="store_true", help="graded calls and pool are of one speaker")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     options = parser.parse_args()
     runs = [read_run(folder) for folder in options.runs]
     tables: dict[str, dict[str, Any]] = {}
     accuracies: dict[str, Any] = {}
     for name, balance in BALANCES.items():
-        found = [outcome(run, balance, repeat, options.draws) for run in runs for repeat in range(options.repeats)]
+        found = [outcome(run, balance, repeat, options) for run in runs for repeat in range(options.repeats)]
         tables[name] = estimates(found)
         accuracies[name] = accuracy_row(found)
         print(f"{name}: {len(found)} pools of {found[0].shift.calls['pool']} calls", flush=True)
@@ -66,33 +68,47 @@ def main() -> None:
     if options.dry:
         return
     answers = [sha256_of_file(run.folder / "predictions/test.csv") for run in runs]
+    voices = "one voice on both sides" if options.same_voice else "graded and pool of different voices"
+    title = f"Class-balance shift on mood calls, {voices}"
     for name, figures in tables.items():
-        record(f"Class-balance shift on mood calls, {name}: share of each grade", figures, answers_sha256=answers)
-    record(
-        "Class-balance shift on mood calls: accuracy before and after correction", accuracies, answers_sha256=answers
-    )
+        record(f"{title}, {name}: share of each grade", figures, answers_sha256=answers)
+    record(f"{title}: accuracy before and after correction", accuracies, answers_sha256=answers)
 
 
-def outcome(run: FinishedRun, balance: Sequence[float], repeat: int, draws: int) -> Outcome:
+def outcome(run: FinishedRun, balance: Sequence[float], repeat: int, options: argparse.Namespace) -> Outcome:
     """Draw a pool of the balance from a run's test calls, estimate its balance, and correct for it."""
     scheme = run.scheme
     test = scored_of(scheme, said_of_run(run, "test"), graded=True)
     assert test.grades is not None
-    kept = resampled(test.grades, np.array(balance), np.random.default_rng((repeat, len(test.grades))))
+    random = np.random.default_rng((repeat, len(test.grades)))
+    if options.same_voice:
+        known, rest = halves(test.grades, random)
+        graded = Scored(test.probabilities[known], test.grades[known])
+        kept = rest[resampled(test.grades[rest], np.array(balance), random)]
+    else:
+        graded = scored_of(scheme, said_of_run(run, "val"), graded=True)
+        kept = resampled(test.grades, np.array(balance), random)
     truth = np.bincount(test.grades[kept], minlength=len(scheme.grades)) / len(kept)
     given = run.calibration.train_balance or {}
     shift = estimate_shift(
         scheme.grades,
-        scored_of(scheme, said_of_run(run, "val"), graded=True),
+        graded,
         Scored(test.probabilities[kept]),
         np.array([given[grade] for grade in scheme.grades]),
-        draws=draws,
+        draws=options.draws,
         seed=repeat,
     )
     ways = {"before": None, "by EM": shift.em.balance, "by BBSE": shift.bbse.balance, "by the true balance": truth}
     right = {way: accuracy(run, kept, test.grades, shift.implied, target) for way, target in ways.items()}
     right["by EM where advised"] = right["by EM" if shift.advised else "before"]
     return Outcome(str(run.folder), truth, shift, right)
+
+
+def halves(grades: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of two halves, every grade divided evenly, at random."""
+    parts = [random.permutation(np.flatnonzero(grades == grade)) for grade in np.unique(grades)]
+    one = np.sort(np.concatenate([part[: len(part) // 2] for part in parts]))
+    return one, np.setdiff1d(np.arange(len(grades)), one)
 
 
 def resampled(grades: NDArray[np.int64], balance: Array, random: np.random.Generator) -> NDArray[np.int64]:

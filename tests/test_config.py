@@ -42,7 +42,7 @@ def test_an_unknown_key_names_file_line_and_what_is_known(tmp_path: Path) -> Non
         ("epochs=3", r"unknown key 'epochs'; did you mean fit\.epochs\?"),
         ("fit.epoch=3", r"unknown key 'fit\.epoch'; did you mean fit\.epochs\?"),
         ("fit.zzz=3", r"unknown key 'fit\.zzz'\. Known here"),
-        ("network.streams=text", r"network\.streams = 'text': it is a list: \[text\]"),
+        ("network.streams=text", r"^--set 'network\.streams=text': network\.streams = 'text': it is a list: \[text\]"),
         ("fit", "key=value"),
         ("name.x=1", "unknown|Input should be"),
         ("fit.epochs=[", "not YAML"),

@@ -48,7 +48,7 @@ def load_train_config(path: Path | str | None = None, overrides: Sequence[str] =
     try:
         return TrainConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path, text)) from error
+        raise ConfigError(_explain(error, path, text, overrides)) from error
 
 
 def preset_path(name: str) -> Path:
@@ -73,12 +73,15 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error
 
 
-def _explain(error: ValidationError, path: Path | None, text: str) -> str:
+def _explain(error: ValidationError, path: Path | None, text: str, overrides: Sequence[str]) -> str:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     line = _line_of(text, location)
     where = "settings" if path is None else f"{path}" if line is None else f"{path}, line {line}"
+    if override := next((o for o in reversed(overrides) if f"{key}.".startswith(f"{o.partition('=')[0]}.")), ""):
+        named = key if "'" in override else override
+        where = f"--set '{named}'"  # the file's line is not what was wrong
     if first["type"] == "extra_forbidden":
         meant = _meant(location)
         return (
