@@ -241,6 +241,9 @@ def test_marks_follow_the_score_and_leave_what_could_not_be_scored_open() -> Non
     assert "call_back" not in rows[0]
     with pytest.raises(UsageError, match="gives no propensity"):
         CallBack(threshold=0.5).mark([_row("a", None)])
+    nothing_sold = SCHEME.model_copy(update={"positive": ()})
+    with pytest.raises(UsageError, match="gives no propensity to choose calls by: its label scheme"):
+        call_back_by("0.5", None, nothing_sold, [])
     with pytest.raises(UsageError, match="give one of them"):
         call_back_by("0.5", 3, SCHEME, [])
     with pytest.raises(UsageError, match="neither a number such as 0.6"):

@@ -96,7 +96,7 @@ def read_balance(given: str, scheme: LabelScheme, model: Sequence[str]) -> Balan
     implied = None
     if "implied_balance" in found:
         implied = _checked(given, _shares_of_file(given, found, "implied_balance"), scheme)
-    warnings = [str(each) for each in found.get("warnings", ())] or ["it is not advised"]
+    warnings = [str(each).rstrip(".") for each in found.get("warnings", ())] or ["it is not advised"]
     return Balance(shares, implied, "; ".join(warnings) if found.get("advised") is False else "")
 
 
@@ -240,10 +240,20 @@ def call_back_by(
     """What was asked for: at most one of the two; `top` goes by the rank score, else by the propensity.
 
     Raises:
-        UsageError: both, or the threshold can't be read or does not go with the model or the balance.
+        UsageError: both, or the threshold can't be read or does not go with the model or the balance, or the model gives
+            no propensity.
     """
     if threshold is not None and top is not None:
         raise UsageError("--threshold and --top both say which calls to phone back; give one of them")
     if top is not None:
-        return CallBack("rank_score" if scheme.worth or scheme.kind == "number" else "propensity", top=top)
-    return None if threshold is None else read_threshold(threshold, scheme, model, balance)
+        asked = CallBack("rank_score" if scheme.worth or scheme.kind == "number" else "propensity", top=top)
+    elif threshold is not None:
+        asked = read_threshold(threshold, scheme, model, balance)
+    else:
+        return None
+    if asked.by == "propensity" and not scheme.positive:  # before anything is scored
+        raise UsageError(
+            "this model gives no propensity to choose calls by: its label scheme says of no grade that it is "
+            "a buyer ('positive' is empty)"
+        )
+    return asked
