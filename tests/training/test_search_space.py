@@ -95,7 +95,10 @@ def test_points_drawn_evenly_stay_within_their_limits_and_repeat_with_the_seed(l
         (None, "nothing to search"),
         ([1], "nothing to search"),
         ({"fit.epochs": {"values": [3]}}, "nothing to search; every setting has a single value"),
-        ({"fit.epoch": {"values": [3, 4]}}, r"s\.yaml: unknown key 'fit\.epoch'; did you mean fit\.epochs\? Known here: "),
+        (
+            {"fit.epoch": {"values": [3, 4]}},
+            r"s\.yaml: unknown key 'fit\.epoch'; did you mean fit\.epochs\? Known here: ",
+        ),
         ({"fits.epochs": {"values": [3, 4]}}, "unknown key 'fits'"),
         ({"fit": {"values": [{}, {"epochs": 3}]}}, "fit is a group of settings; search over one of them: .*epochs"),
         ({"fit.epochs": {"values": []}}, r"fit\.epochs\.values is \[\], and must be a list"),

@@ -240,8 +240,8 @@ def call_back_by(
     """What was asked for: at most one of the two; `top` goes by the rank score, else by the propensity.
 
     Raises:
-        UsageError: both, or the threshold can't be read or does not go with the model or the balance, or the model gives
-            no propensity.
+        UsageError: both, or the threshold can't be read or does not go with the model or the balance, or the model
+            gives no propensity.
     """
     if threshold is not None and top is not None:
         raise UsageError("--threshold and --top both say which calls to phone back; give one of them")
