@@ -72,7 +72,12 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(f"not valid JSON: {error.msg}", path, error.lineno) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path) from error
+        raise DataError(f"can't be read: {_in_words(error)}", path) from error
+
+
+def _in_words(error: OSError | UnicodeDecodeError) -> str:
+    """Without the system's number and the path, which is said already."""
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
@@ -98,7 +103,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 except json.JSONDecodeError as error:
                     raise DataError(f"not valid JSON: {error.msg}", path, number) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path) from error
+        raise DataError(f"can't be read: {_in_words(error)}", path) from error
 
 
 @contextmanager
