@@ -111,7 +111,7 @@ def task_probabilities(
     return found
 
 
-def combine(probabilities: Mapping[str, Array], scheme: LabelScheme, steps: int = 500) -> Array:
+def combine(probabilities: Mapping[str, Array], scheme: LabelScheme, steps: int = 1000) -> Array:
     """The distribution (B, G) over the grades that fits all tasks' probabilities (B, K) best."""
     q = probabilities[scheme.finest_task] @ scheme.membership(scheme.finest_task).astype(np.float64)
     q = np.maximum(q, 1e-12)

@@ -106,7 +106,7 @@ def flat_streams(names: tuple[str, ...], segments: int, length: int, absent: flo
     [
         ("msmt-fn", BOTH, {"readout": "flatten", "shared_weights": True, "bottleneck_layers": 2}),
         ("agt", BOTH, {"own_layers": 0}),
-        ("mmml", BOTH, {"own_layers": 0}),
+        pytest.param("mmml", BOTH, {"own_layers": 0}, marks=pytest.mark.slow),
         pytest.param("agt", (*BOTH, "video"), {"cross_layers": 2, "block_layers": 2}, marks=pytest.mark.slow),
         pytest.param("msmt-fn", BOTH, {"cross_layers": 2, "bottleneck_layers": 2}, marks=pytest.mark.slow),
         pytest.param("msmt-fn", BOTH, {"readout": "text", "cross_layers": 0}, marks=pytest.mark.slow),

@@ -108,6 +108,7 @@ def test_what_of_an_encoder_learns_goes_all_the_way_too(
     check_border(run, export(run, tmp_path / "bundle"), read_manifest(few).calls[2:])
 
 
+@pytest.mark.slow
 def test_eight_bit_weights_are_kept_only_if_scores_stay(frozen: Run, exact: Bundle, few: Path, tmp_path: Path) -> None:
     calls = read_manifest(few).calls[:1]
     small = export(frozen, tmp_path / "int8", int8=Int8Check(calls, bound=0.05, asr="none"))
