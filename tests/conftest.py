@@ -38,3 +38,9 @@ def data_folder() -> Path:
 def demo() -> Path:
     """The shipped sample calls."""
     return ROOT / "src/callsift/data/demo"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of training come first: a long file that one worker begins last is waited for."""
+    training = ROOT / "tests/training"
+    items.sort(key=lambda item: not item.path.is_relative_to(training))

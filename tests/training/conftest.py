@@ -28,19 +28,6 @@ SMALL = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file go to one worker, so that what its fixtures train and export is made once.
-
-    They come first: a long file that one worker begins last is waited for.
-    """
-    here = Path(__file__).parent
-    items.sort(key=lambda item: not item.path.is_relative_to(here))
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def small_config() -> TrainConfig:
     """Settings of a network small enough for tests."""
