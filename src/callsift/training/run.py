@@ -18,11 +18,12 @@ import torch
 import yaml
 
 from callsift.canonical import sha256_of_json
-from callsift.config import FitConfig, TrainConfig, load_train_config
+from callsift.config import FitConfig, TrainConfig
 from callsift.data.manifest import manifest_file, read_manifest
 from callsift.data.splits import check_classes
-from callsift.decision import Calibration, vector_from
+from callsift.decision import Calibration
 from callsift.errors import ConfigError, DataError
+from callsift.evaluation.predictions import read_run
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.model import CallNetwork
@@ -240,11 +241,8 @@ def load_run(folder: Path) -> Run:
     Raises:
         DataError: no run, or one that did not finish.
     """
-    if not (folder / "result.json").is_file():
-        state = "did not finish; go on with --resume" if (folder / "config.yaml").is_file() else "is not a run"
-        raise DataError(state, folder)
-    config = load_train_config(folder / "config.yaml")
-    scheme = load_scheme(config.labels)
+    found = read_run(folder)
+    config, scheme = found.config, found.scheme
     network = make_network(config, scheme)
     data = read_json(folder / "data.json")
     for stream, used in encoders_used(network, config).items():
@@ -254,7 +252,4 @@ def load_run(folder: Path) -> Run:
             )
     load_weights(folder / "checkpoints/best/network.safetensors", network)
     network.eval()
-    result = read_json(folder / "result.json")
-    vector = vector_from(result.get("vector"), scheme)
-    calibration = Calibration(result["temperature"], result["train_balance"], vector=vector)
-    return Run(folder, config, scheme, network, calibration, result, data)
+    return Run(folder, config, scheme, network, found.calibration, read_json(folder / "result.json"), data)
