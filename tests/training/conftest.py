@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.sizes import SIZES
 
 from callsift.bundle import Bundle
 from callsift.config import TrainConfig, load_train_config
@@ -16,12 +17,7 @@ from callsift.training.run import Run, load_run, train
 
 SMALL = [
     "name=small",
-    "network.width=16",
-    "network.heads=2",
-    "network.feed_forward=16",
-    "network.embedding_width=8",
-    "network.hidden=8",
-    "front_end.tokens.buckets=256",
+    *SIZES,
     "fit.epochs=3",
     "fit.batch_calls=4",
     "fit.threads=1",

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 
+from tests.training.sizes import SIZES
+
 from callsift.types import Call, Turn
 
 SETTINGS = [
     "labels=donation",
     "network.streams=[text]",
-    "network.width=16",
-    "network.heads=2",
-    "network.feed_forward=16",
-    "network.embedding_width=8",
-    "network.hidden=8",
-    "front_end.tokens.buckets=256",
+    *SIZES,
     "fit.epochs=2",
 ]
 

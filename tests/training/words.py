@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from tests.training.sizes import SIZES
 
 from callsift.types import Call, Turn
 
@@ -12,12 +13,7 @@ SETTINGS = [
     "labels={id: words, grades: [A, B, C, D, E], tasks: {five: {A: [A], B: [B], C: [C], D: [D], E: [E]}}}",
     "network.streams=[text]",
     "network.fusion=text",
-    "network.width=16",
-    "network.heads=2",
-    "network.feed_forward=16",
-    "network.embedding_width=8",
-    "network.hidden=8",
-    "front_end.tokens.buckets=256",
+    *SIZES,
     "fit.epochs=3",
     "fit.batch_calls=4",
     "fit.learning_rate=0.01",
