@@ -1,0 +1,1 @@
+"""Public data sets as benchmarks: one file each, and what runs them."""
