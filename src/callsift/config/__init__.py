@@ -4,7 +4,7 @@ Each field is documented right beneath itself. Unknown keys are errors that name
 """
 
 from callsift.config.augment import AUGMENT_PRESETS, AudioAugment, AugmentConfig, TextAugment
-from callsift.config.files import PRESETS, load_train_config
+from callsift.config.files import PRESETS, load_train_config, train_config
 from callsift.config.front_end import FRONT_END_VERSION, FrontEnd, HashedTokens, LogMel, RoleTemplate, front_end_from
 from callsift.config.network import EncoderConfig, NetworkConfig
 from callsift.config.training import LOWER_IS_BETTER, FitConfig, TrainConfig
@@ -27,4 +27,5 @@ __all__ = [
     "TrainConfig",
     "front_end_from",
     "load_train_config",
+    "train_config",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from importlib.resources import files
@@ -43,6 +43,19 @@ def load_train_config(path: Path | str | None = None, overrides: Sequence[str] =
             raise ConfigError(f"config {path} can't be read: {error}") from error
         if not isinstance(data, dict):
             raise ConfigError(f"config {path} must be a mapping of settings, not {type(data).__name__}")
+    return _validated(data, overrides, path, text)
+
+
+def train_config(data: Mapping[str, Any], overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration of nested settings, as a YAML file would hold them, and `key=value` overrides.
+
+    Raises:
+        ConfigError: unknown key or bad value.
+    """
+    return _validated(deepcopy(dict(data)), overrides)
+
+
+def _validated(data: dict[str, Any], overrides: Sequence[str], path: Path | None = None, text: str = "") -> TrainConfig:
     for override in overrides:
         _apply(data, override)
     try:

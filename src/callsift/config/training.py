@@ -20,6 +20,9 @@ class FitConfig(Settings):
 
     seed: int = 1
     """Seed of weights, order, dropout and splits."""
+    start_from: str | None = None
+    """Folder of an earlier run whose weights a new training starts from, wherever both networks have the same ones;
+    what it learned of other labels, or of clips instead of calls, is carried over."""
     epochs: int = Field(20, ge=1)
     """Most passes over the training part."""
     patience: int = Field(6, ge=1)

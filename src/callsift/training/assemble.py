@@ -58,14 +58,16 @@ def make_tokenizer(config: TrainConfig) -> Tokenizer:
 
 
 def with_whole_paths(config: TrainConfig) -> TrainConfig:
-    """The same configuration, local models, pulled ones too, named by their whole path: a run is read from anywhere."""
+    """The same configuration, local models (pulled too) and an earlier run by their whole path: read from anywhere."""
     encoders = {
         stream: encoder.model_copy(update={"model": str(Path(pulled(encoder.model)).resolve())})
         if encoder.pretrained and Path(pulled(encoder.model)).is_dir()
         else encoder
         for stream, encoder in config.network.encoders.items()
     }
-    return config.model_copy(update={"network": config.network.model_copy(update={"encoders": encoders})})
+    start = config.fit.start_from
+    fit = config.fit if start is None else config.fit.model_copy(update={"start_from": str(Path(start).resolve())})
+    return config.model_copy(update={"network": config.network.model_copy(update={"encoders": encoders}), "fit": fit})
 
 
 def encoders_used(network: CallNetwork, config: TrainConfig) -> dict[str, dict[str, str]]:

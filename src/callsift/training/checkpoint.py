@@ -88,6 +88,15 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Any]:
     return about
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a file by name.
+
+    Raises:
+        DataError: no such file, or damaged.
+    """
+    return _read(path)[0]
+
+
 def save_state(
     path: Path,
     network: nn.Module,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from callsift.training.fit import OnEpoch, OnStep, device_of, fit
 from callsift.training.material import Material, maker_of
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
+from callsift.training.start_from import start_from_run
 from callsift.training.torch_runtime import TorchRuntime
 from callsift.types import Call, ModelInfo
 
@@ -98,6 +99,9 @@ def train(
         _check_material(folder, ready)
         release(network)
         start_from_data(network, ready.parts["train"])
+        if config.fit.start_from is not None:
+            started = start_from_run(network, Path(config.fit.start_from), config, scheme)
+            _keep(folder, "started_from", asdict(started), "weights behind fit.start_from")
         fitted = fit(
             network, ready.train, ready.parts["val"], objective, config.fit, folder, resume=resume,
             on_epoch=on_epoch, on_step=on_step,
@@ -159,12 +163,19 @@ def _check_material(folder: Path, ready: Prepared) -> None:
     found = sha256_of_json(
         {name: [[e.inputs.call_id, e.size, len(e.items)] for e in examples] for name, examples in ready.parts.items()}
     )
+    _keep(folder, "prepared", found, "recordings or transcripts behind the same manifest")
+
+
+def _keep(folder: Path, key: str, found: Any, what: str) -> None:
+    """Note in `data.json` what the run is made from; a resumed one must be made from the same.
+
+    Raises:
+        DataError: it is not.
+    """
     data = read_json(folder / "data.json")
-    if data.get("prepared", found) != found:
-        raise DataError(
-            "was begun with other recordings or transcripts behind the same manifest; train into a new folder", folder
-        )
-    write_json(folder / "data.json", {**data, "prepared": found})
+    if data.get(key, found) != found:
+        raise DataError(f"was begun with other {what}; train into a new folder", folder)
+    write_json(folder / "data.json", {**data, key: found})
 
 
 def _environment(fit: FitConfig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from callsift.data.manifest import call_row
 from callsift.errors import UsageError
 from callsift.files import read_json
 from callsift.labels import load_scheme
-from callsift.training.studies.plan import Job, Study, divided, labelled, trimmed
+from callsift.training.studies.plan import Job, Study, divided, labelled, learned_before, trimmed
 from callsift.types import Call, Label
 
 ANSWER = "answer.json"
@@ -100,6 +100,7 @@ class Fingerprints:
         self.study = study
         self._calls: dict[tuple[Any, ...], str] = {}
         self._heard: dict[tuple[str, str], str] = {}
+        self._first: dict[tuple[Any, ...], str] = {}
         self._encoders: dict[str, Mapping[str, Any]] = {}
 
     def of(self, job: Job) -> str:
@@ -118,8 +119,21 @@ class Fingerprints:
             self._calls[key] = sha256_of_json([[name, *(self._call(name, call) for call in each)]
                                                for name, each in given.items()])  # fmt: skip
         config = configured(job)
+        before = [] if job.row.before is None else [self._before(job)]
         parts = [self._encoders_of(config), self.study.asr, self.study.diarizer]
-        return sha256_of_json([config.model_dump(mode="json"), self._calls[key], *parts])
+        return sha256_of_json([config.model_dump(mode="json"), self._calls[key], *parts, *before])
+
+    def _before(self, job: Job) -> str:
+        """The hash of what the job learns first."""
+        from callsift.training.material import call_key
+
+        assert job.row.before is not None
+        calls = calls_of(self.study, job)
+        key = (job.row.name, tuple(call.split for call in calls))
+        if key not in self._first:
+            first = [[call_row(call, Path("/")), call_key(call)] for call in learned_before(job.row.before, calls)]
+            self._first[key] = sha256_of_json([job.row.before.config.model_dump(mode="json"), first])
+        return self._first[key]
 
     def _call(self, name: str, call: Call) -> list[Any]:
         """A call as the training gets it: its line, its files as they are now, and what it belongs to."""

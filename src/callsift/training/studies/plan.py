@@ -6,7 +6,7 @@ the seed alone, never on the row, so that two rows can be compared call by call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from callsift.config import TrainConfig
 from callsift.data.splits import check_classes, folds, groups_of, hold_out, label_key, labels_of
-from callsift.errors import UsageError
+from callsift.errors import DataError, UsageError
 from callsift.labels import load_scheme
 from callsift.types import Call, Target
 
@@ -48,6 +48,18 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What a network learns before its training, which starts from these weights (`fit.start_from`).
+
+    `calls`: those to learn from, given the groups that must stay unheard: of the fold's test and validation part. It is
+    called in every process, so it must be a function of a module, or a `partial` of one.
+    """
+
+    config: TrainConfig
+    calls: Callable[[frozenset[str]], Sequence[Call]]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A line of the study's table: settings, the calls that they learn from, and what else is asked about.
 
@@ -63,6 +75,7 @@ class Row:
     whole: bool = False
     asks: tuple[str, ...] = ()
     x: float | None = None
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +195,23 @@ def _held_out(calls: Sequence[Call], test: set[int], fold: int, seed: int, share
     validation = {rest[at] for at in inner}
     names = ("test" if at in test else "val" if at in validation else "train" for at in range(len(calls)))
     return tuple(replace(call, split=name) for call, name in zip(calls, names, strict=True))
+
+
+def learned_before(before: Before, calls: Sequence[Call]) -> tuple[Call, ...]:
+    """The calls of a training's pretraining, `calls` being its own, each with its split.
+
+    Raises:
+        DataError: one of them is of a group that the training validates or is tested on.
+    """
+    unheard = frozenset(call.group or call.call_id for call in calls if call.split in ("val", "test"))
+    found = tuple(before.calls(unheard))
+    for call in found:
+        if (call.group or call.call_id) in unheard:
+            raise DataError(
+                f"call '{call.call_id}' of the pretraining is of group '{call.group or call.call_id}', which the "
+                "training validates or is tested on; leave it out"
+            )
+    return found
 
 
 def trimmed(calls: Sequence[Call], count: int, fold: int, seed: int) -> tuple[Call, ...]:

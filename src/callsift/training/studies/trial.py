@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from callsift.config import TrainConfig
 from callsift.data.manifest import write_manifest
 from callsift.decision import Verdict, decide
 from callsift.evaluation.predictions import read_predictions
@@ -20,8 +21,11 @@ from callsift.files import sha256_of_file, write_json
 from callsift.training.material import Material
 from callsift.training.run import Run, load_run, train
 from callsift.training.studies.answers import ANSWER, ITEM, asked_of, calls_of, configured
-from callsift.training.studies.plan import Job, Study
+from callsift.training.studies.plan import Job, Study, learned_before
 from callsift.types import Call, Label
+
+BEFORE = "before"
+"""Folder of a training's pretraining, in its own."""
 
 
 def make_answer(study: Study, job: Job, made_from: str, material: Material, *, keep_weights: bool = False) -> None:
@@ -37,7 +41,7 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material, *, k
     began_s = time.monotonic()
     write_manifest(folder / "manifest.jsonl", calls)
     result = train(
-        folder / "manifest.jsonl", folder / "run", configured(job), asr=study.asr, diarizer=study.diarizer,
+        folder / "manifest.jsonl", folder / "run", _started(study, job, calls, material), asr=study.asr, diarizer=study.diarizer,
         resume=True, material=material,
         single_grades=True,  # whether every grade has two calls was asked of all calls: a fold may hold one of them
     )  # fmt: skip
@@ -70,6 +74,24 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material, *, k
     )
     spent = "run/checkpoints/last" if keep_weights else "run/checkpoints"  # `last` is needed only to go on
     shutil.rmtree(folder / spent, ignore_errors=True)
+    if not keep_weights:
+        shutil.rmtree(folder / BEFORE / "run/checkpoints", ignore_errors=True)
+
+
+def _started(study: Study, job: Job, calls: Sequence[Call], material: Material) -> TrainConfig:
+    """The job's configuration; where its row learns something before, that is done, and the weights are named."""
+    config, before = configured(job), job.row.before
+    if before is None:
+        return config
+    folder = study.folder_of(job) / BEFORE
+    write_manifest(folder / "manifest.jsonl", learned_before(before, calls))
+    seeded = before.config.model_copy(update={"fit": before.config.fit.model_copy(update={"seed": job.seed})})
+    train(
+        folder / "manifest.jsonl", folder / "run", seeded, asr=study.asr, diarizer=study.diarizer, resume=True,
+        material=material, single_grades=True,
+    )  # fmt: skip
+    start = str((folder / "run").resolve())
+    return config.model_copy(update={"fit": config.fit.model_copy(update={"start_from": start})})
 
 
 def _predicted(run: Run, owners: Mapping[str, str]) -> Iterator[list[Any]]:
