@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from callsift.audio.decode import decode
 from callsift.audio.features import resample

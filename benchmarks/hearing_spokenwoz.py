@@ -26,7 +26,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import made_sounds
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from benchmarks.spokenwoz import FRAME_S, Channel, channels, frame_mask
 from callsift.audio.decode import decode

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from pypinyin import Style, pinyin
 
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from callsift.augment.homophones import homophone_places
 from callsift.augment.text import vary_turns

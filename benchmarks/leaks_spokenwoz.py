@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from benchmarks.spokenwoz import Channel, channels, frame_mask
 from callsift.audio.health import examine

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.mood_calls import MoodCalls
+from benchmarks.data_folder import data_folder
 from callsift.audio.decode import decode
 from callsift.audio.features import resample
+from callsift.benchmarks.mood_calls import read_calls
 from callsift.data.manifest import write_manifest
 from callsift.types import Call, Turn
 
@@ -29,10 +30,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the manifest")
     parser.add_argument("--joined", action="store_true", help="one recording a call, without segments")
     options = parser.parse_args()
-    data = MoodCalls()
-    calls = [joined(call, options.out / "audio") for call in data.calls] if options.joined else data.calls
+    calls = list(read_calls(data_folder() / "nemo"))
+    if options.joined:
+        calls = [joined(call, options.out / "audio") for call in calls]
     write_manifest(options.out / "manifest.jsonl", calls)
-    print(f"{len(calls)} calls of {len(data.speakers)} speakers in {options.out / 'manifest.jsonl'}")
+    print(f"{len(calls)} calls of {len({call.group for call in calls})} speakers in {options.out / 'manifest.jsonl'}")
 
 
 def joined(call: Call, folder: Path) -> Call:

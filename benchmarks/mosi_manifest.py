@@ -10,20 +10,19 @@ The label scheme is written beside the manifest: train with --set labels=DIR/lab
 from __future__ import annotations
 
 import argparse
-import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
+from callsift.benchmarks.mmsa import Utterance, calls_of, read_lines
 from callsift.data.manifest import write_manifest
 from callsift.files import write_text
-from callsift.types import Call, Label, Segment, Turn
+from callsift.types import Call, Label, Turn
 
-TEXTS = {"en": "text", "zh": "text_zh"}
 SCHEMES: dict[str, dict[str, Any]] = {
     "number": {"id": "sentiment", "kind": "number", "range": [-3, 3]},
     "three": {
@@ -46,14 +45,13 @@ SCHEMES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the manifest and the label scheme")
-    parser.add_argument("--language", choices=list(TEXTS), default="en")
+    parser.add_argument("--language", choices=["en", "zh"], default="en")
     parser.add_argument("--labels", choices=list(SCHEMES), default="number")
     parser.add_argument("--calls", choices=["videos", "utterances"], default="videos")
     options = parser.parse_args()
-    lines = (data_folder() / "mosi/mosi_aligned.jsonl").read_text("utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    said = read_lines(data_folder() / "mosi/mosi_aligned.jsonl")
     make = videos if options.calls == "videos" else utterances
-    calls = make(rows, options.language, options.labels)
+    calls = make(said, options.language, options.labels)
     write_manifest(options.out / "manifest.jsonl", calls)
     write_text(options.out / "labels.yaml", yaml.safe_dump(SCHEMES[options.labels], sort_keys=False))
     print(
@@ -61,38 +59,29 @@ def main() -> None:
     )
 
 
-def videos(rows: Sequence[Mapping[str, Any]], language: str, labels: str) -> list[Call]:
+def videos(said: Sequence[Utterance], language: str, labels: str) -> list[Call]:
     """A call per video, a labelled segment per utterance."""
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        found[row["video_id"]].append(row)
+    labelled = {(each.video, each.clip): label_of(each.label, labels) for each in said}
+    texts = [replace(each, text=_text(each, language), values=None) for each in said]
     return [
-        Call(
-            call_id=video,
-            split=said[0]["split"],
-            language=language,
-            segments=tuple(
-                Segment(str(row["clip_id"]), (_turn(row, language),), label=label_of(row["label"], labels))
-                for row in sorted(said, key=lambda row: int(row["clip_id"]))
-            ),
-        )
-        for video, said in found.items()
+        replace(call, segments=tuple(replace(s, label=labelled[call.call_id, s.segment_id]) for s in call.segments))
+        for call in calls_of(texts, None, language=language)
     ]
 
 
-def utterances(rows: Sequence[Mapping[str, Any]], language: str, labels: str) -> list[Call]:
+def utterances(said: Sequence[Utterance], language: str, labels: str) -> list[Call]:
     """A call per utterance that has a label, grouped by video."""
     return [
         Call(
-            call_id=f"{row['video_id']}/{row['clip_id']}",
-            group=row["video_id"],
-            split=row["split"],
+            call_id=each.key,
+            group=each.video,
+            split=each.split,
             language=language,
             label=label,
-            turns=(_turn(row, language),),
+            turns=(Turn("unknown", _text(each, language)),),
         )
-        for row in rows
-        if (label := label_of(row["label"], labels)) is not None
+        for each in said
+        if (label := label_of(each.label, labels)) is not None
     ]
 
 
@@ -105,8 +94,8 @@ def label_of(sentiment: float, labels: str) -> Label | None:
     return "positive" if sentiment > 0 else "negative"
 
 
-def _turn(row: Mapping[str, Any], language: str) -> Turn:
-    return Turn("unknown", str(row[TEXTS[language]]).lower())
+def _text(each: Utterance, language: str) -> str:
+    return (each.text if language == "en" else each.more[language]).lower()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results_page import page_of
+from callsift.files import read_jsonl, write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs/results.jsonl"
 PAGE = ROOT / "docs/results.md"
@@ -52,57 +55,13 @@ def commit() -> str:
 
 
 def write_page() -> None:
-    """Generate docs/results.md: the latest row of every experiment."""
-    latest: dict[str, dict[str, Any]] = {}
-    for line in RESULTS.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        latest.pop(row["experiment"], None)
-        latest[row["experiment"]] = row
-    lines = [
-        "# Results",
-        "",
-        "Generated from `results.jsonl` by `python -m benchmarks.results`; nothing here is typed by hand.",
-        "Brackets are 95 % bootstrap intervals.",
-    ]
-    for name in sorted(latest):
-        row = latest[name]
-        lines += ["", f"## {name}", "", f"`{row['command']}` (commit {row['commit']}, {row['date']})", ""]
-        lines += table(row["figures"])
-        if "chart" in row:
-            lines += ["", f"![{name}]({row['chart']})"]
-    PAGE.write_text("\n".join(lines) + "\n", "utf-8")
+    """Generate docs/results.md."""
+    write_text(PAGE, page_of(rows_of(RESULTS)))
 
 
-def table(figures: Mapping[str, Any]) -> list[str]:
-    """Figures as a Markdown table; where each is a row of figures itself, one column for each of these."""
-    rows = list(figures.values())
-    if not all(isinstance(row, Mapping) and not _is_interval(row) for row in rows):
-        return [
-            "| figure | value |",
-            "| --- | --- |",
-            *(f"| {key} | {shown(value)} |" for key, value in figures.items()),
-        ]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    lines = [f"| | {' | '.join(columns)} |", "|" + " --- |" * (len(columns) + 1)]
-    for name, row in figures.items():
-        cells = (shown(row[column]) if column in row else "–" for column in columns)
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
-
-
-def _is_interval(value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"value", "low", "high"}
-
-
-def shown(value: Any) -> str:
-    """A figure for people: `0.612 [0.580, 0.645]`, `0.612`, or as it is."""
-    if _is_interval(value):
-        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, list):
-        return ", ".join(shown(item) for item in value)
-    return str(value)
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """All rows of a results file, in the order in which they were recorded."""
+    return [row for _, row in read_jsonl(path)]
 
 
 def _module() -> str:

@@ -13,21 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.data_folder import data_folder
 from benchmarks.intervals import clustered
-from benchmarks.mood_calls import CONFIG, MoodCalls, some
 from benchmarks.results import record
+from callsift.benchmarks.mood_calls import BENCHMARK, BY_AUDIO, CALLS, read_calls
 from callsift.canonical import sha256_of_json
-from callsift.config import TrainConfig, load_train_config
+from callsift.config import TrainConfig, train_config
 from callsift.data.manifest import write_manifest
 from callsift.decision import Verdict
 from callsift.evaluation.metrics import accuracy
-from callsift.files import read_json, read_jsonl, write_json
+from callsift.files import read_json, read_jsonl, sha256_of_file, write_json
 from callsift.training.material import Material
 from callsift.training.predicting import verdicts_of
 from callsift.training.pseudo_labels import AcceptRules
@@ -36,7 +37,16 @@ from callsift.training.selftrain import SelfTraining
 from callsift.types import Call
 
 ROWS = ("share alone", "self-trained", "all labels")
-BY_AUDIO = ("network.streams=[audio]", "network.fusion=audio")
+FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MoodCalls:
+    """The calls, their speakers by name, and the hash of the file that names them."""
+
+    calls: tuple[Call, ...]
+    speakers: tuple[str, ...]
+    sha256: str
 
 
 def main() -> None:
@@ -50,13 +60,13 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[], help="one setting, key=value")
     parser.add_argument("--dry", action="store_true", help="record nothing")
     options = parser.parse_args()
-    data = MoodCalls()
+    data = read_data()
     speakers = options.speakers.split(",") if options.speakers else some(data.speakers)
     rules = AcceptRules(threshold=options.threshold, cap=options.cap)
     runs: list[dict[str, Any]] = []
     for seed in (int(each) for each in options.seeds.split(",")):
         material = Material()
-        config = load_train_config(CONFIG, [*BY_AUDIO, *options.settings, f"fit.seed={seed}"])
+        config = train_config(BENCHMARK.config, [*BY_AUDIO, *options.settings, f"fit.seed={seed}"])
         parts = [
             _speaker(options.work / f"{speaker}-{seed}", data, speaker, config, options.share, rules, material)
             for speaker in speakers
@@ -72,6 +82,18 @@ def main() -> None:
             figures,
             data_sha256=data.sha256,
         )
+
+
+def read_data() -> MoodCalls:
+    """The calls as the benchmark `mood-calls` reads them."""
+    calls = read_calls(data_folder() / "nemo")
+    speakers = tuple(sorted({str(call.group) for call in calls}))
+    return MoodCalls(calls, speakers, sha256_of_file(data_folder() / "nemo" / CALLS))
+
+
+def some(speakers: Sequence[str]) -> list[str]:
+    """Three speakers, evenly spaced."""
+    return list(speakers[:: -(-len(speakers) // FEW)])
 
 
 def _speaker(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.persuasion import data_folder
+from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from callsift.asr.pocketsphinx import PocketsphinxEngine
 from callsift.audio.decode import decode

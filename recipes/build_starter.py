@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.persuasion import data_folder
-from benchmarks.results import record, shown
-from benchmarks.text_baseline import tfidf_predictions
+from benchmarks.data_folder import data_folder
+from benchmarks.results import record
+from benchmarks.results_page import shown
 
 from callsift.asr.transcripts import read_transcript
 from callsift.config import load_train_config
 from callsift.data.manifest import Manifest, read_manifest
+from callsift.evaluation.baselines import tfidf_predictions
 from callsift.evaluation.compare import clustered_difference
 from callsift.evaluation.evaluate import evaluate_calls
 from callsift.evaluation.metrics import accuracy, bootstrap, majority
@@ -79,7 +80,7 @@ def figures_of(run: Run, manifest: Manifest, source: str) -> dict[str, Any]:
     found = evaluate_calls(run.scorer(asr="none"), test)
     found["summary"] = {"test calls": len(test), "of them with audio": sum(call.audio is not None for call in test)}
     for task in run.scheme.tasks:
-        if found["combined"][task]["calls"] == len(test):
+        if found["results"]["combined"][task]["calls"] == len(test):
             found["summary"] |= _against_baselines(run.scheme, task, learnt, test, found["rows"])
     return found
 
@@ -172,7 +173,7 @@ def model_card(run: Run, manifest: Manifest, figures: Mapping[str, Mapping[str, 
         lines += ["", f"### {source}", "", "| figure | value |", "| --- | --- |"]
         for name, value in found["summary"].items():
             lines.append(f"| {name} | {shown(value)} |")
-        settled = {task: f for task, f in found["combined"].items() if f["calls"]}
+        settled = {task: f for task, f in found["results"]["combined"].items() if f["calls"]}
         lines += ["", *figure_table(settled)]
     lines += ["", "## Attribution", "", ATTRIBUTION, ""]
     return "\n".join(lines)

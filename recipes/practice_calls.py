@@ -18,8 +18,8 @@ from zlib import crc32
 
 import numpy as np
 import soundfile
-from benchmarks.persuasion import read_dialogues
 
+from callsift.benchmarks.persuasionforgood import read_dialogues
 from callsift.canonical import sha256_of_json
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import folds, label_key
@@ -52,7 +52,7 @@ class Plan:
 def make_manifest(data: Path, folder: Path, plan: Plan, workers: int = 2) -> Path:
     """Write `manifest.jsonl` and the audio of the voiced calls into `folder`; audio that is there is kept."""
     (folder / "audio").mkdir(parents=True, exist_ok=True)
-    real = [_real(call, usd, plan.seed) for call, usd in read_dialogues(data)]
+    real = [_real(call, usd, plan.seed) for call, usd in read_dialogues(data / REAL)]
     generated = [(dialogue, dialogue.grade) for dialogue in generate_dialogues(plan.seed, plan.per_grade)]
     calls: list[Call] = []
     jobs: list[tuple[Dialogue, Path, int]] = []

@@ -141,6 +141,8 @@ class Turn:
     channel: int | None = None
     speaker: str | None = None
     """Label of an anonymous speaker ("SPEAKER_00"), where a transcript gives one."""
+    confidence: float | None = None
+    """How sure the speech recognition that heard the text is of it, in [0, 1]; None where it doesn't say."""
 
     @property
     def timed(self) -> bool:
@@ -250,9 +252,26 @@ class CallInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A part of a segment: words, a stretch of sound, or a pause, and what it adds to the quantity that is explained.
+
+    `contribution` = quantity(all) − quantity(all but this part of `stream`). Times are of the original recording, those
+    of a word its turn's; None where they can't be told. `text`: the words, or what the pause is; None of a sound.
+    """
+
+    stream: str
+    kind: Literal["word", "sound", "pause"]
+    text: str | None
+    start_s: float | None
+    end_s: float | None
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentEvidence:
     """One segment of a scored call. `contribution` = propensity(all) − propensity(all without it).
 
+    `moments`: its parts, those that count most first; empty where they were not asked for.
     `grade`, `value`, `probabilities`, `raw_probabilities`: of a model that answers for every segment.
     """
 
@@ -266,6 +285,7 @@ class SegmentEvidence:
     value: float | None = None
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     raw_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +303,8 @@ class CallScore:
 
     `probabilities` are coherent over the tasks; `raw_probabilities`, for evaluation only, are each task's own.
     `value`: the answer of a model that gives a number instead of a grade. A model that answers for every segment
-    leaves what is said of the call None.
+    leaves what is said of the call None. `streams`: what each stream adds to the quantity that is explained (Shapley
+    values); empty where it was not asked for.
     """
 
     call_id: str
@@ -302,3 +323,4 @@ class CallScore:
     segments: Sequence[SegmentEvidence] = ()
     warnings: Sequence[Note] = ()
     error: tuple[ErrorCode, str] | None = None
+    streams: Mapping[str, float] = field(default_factory=dict)

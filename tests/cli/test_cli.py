@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.cli.commands import callsift, rows_of
+from tests.cli.commands import callsift, refusal, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_no_torch_and_no_transformers_while_scoring(mixed_folder: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_sentence(mixed_folder: Path, arguments: list[str], message: str) -> None:
-    done = callsift(*(argument.format(good=mixed_folder / "good") for argument in arguments))
+    done = refusal(*(argument.format(good=mixed_folder / "good") for argument in arguments))
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -237,16 +237,16 @@ def test_prepare_then_score_gives_the_same_grades(demo: Path, tmp_path: Path) ->
 def test_evaluate_a_bundle(demo: Path, tmp_path: Path) -> None:
     done = callsift("evaluate", "starter", demo / "manifest.jsonl", "--output", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "figures.json").read_text())
-    assert found["combined"]["five"]["calls"] == 24
-    assert 0 <= found["combined"]["five"]["accuracy"]["low"] <= found["combined"]["five"]["accuracy"]["high"] <= 1
+    found = json.loads((tmp_path / "figures.json").read_text())["results"]["combined"]
+    assert found["five"]["calls"] == 24
+    assert 0 <= found["five"]["accuracy"]["low"] <= found["five"]["accuracy"]["high"] <= 1
 
 
 def test_evaluate_hears_as_it_is_told(demo: Path, tmp_path: Path) -> None:
     done = callsift("evaluate", "starter", demo / "manifest.jsonl", "--asr", "none", "--diarizer", "none", "--output",
                     tmp_path / "figures.json")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "figures.json").read_text())["parts"] == {"asr": "none", "diarizer": "none"}
+    assert json.loads((tmp_path / "figures.json").read_text())["made"]["parts"] == {"asr": "none", "diarizer": "none"}
     wrong = callsift("evaluate", "starter", demo / "manifest.jsonl", "--diarizer", "absent")
     assert wrong.returncode == 2
     assert "diarizer 'absent' is not known" in wrong.stderr

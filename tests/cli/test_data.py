@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift, rows_of
+from tests.cli.commands import callsift, refusal, rows_of
 from typer.testing import CliRunner
 
 from callsift.cli import app
@@ -76,7 +76,7 @@ def test_what_is_no_manifest_is_said_in_a_sentence(small: Path, tmp_path: Path) 
         ("prepare", small / "notes.txt", "-o", "/proc/absent"): "/proc/absent: no such file or directory",
     }
     for arguments, message in cases.items():
-        refused = callsift(*arguments)
+        refused = refusal(*arguments)
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert refused.stderr.startswith(f"callsift: {message}"), refused.stderr
         assert "Errno" not in refused.stderr
@@ -262,7 +262,7 @@ def test_wrong_splits_are_refused_in_a_sentence(tmp_path: Path) -> None:
         (single, "--test", "0.5"): f"{single}: grade 'A' has a single call ('0042'): it can't be both learned and",
     }
     for arguments, message in cases.items():
-        refused = callsift("split", *arguments, "-o", tmp_path / "new.jsonl")
+        refused = refusal("split", *arguments, "-o", tmp_path / "new.jsonl")
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert refused.stderr.startswith(f"callsift: {message}"), refused.stderr
     assert not (tmp_path / "new.jsonl").exists()

@@ -105,7 +105,7 @@ def test_what_a_run_learned_from_is_no_measure_of_it(sources: Path, tmp_path: Pa
     default = RUNNER.invoke(app, ["evaluate", run, data, "--asr", "none", "-o", str(file)])
     assert "its 5 graded calls are asked about, not all 25" in default.output
     assert "WARNING" not in default.output
-    assert json.loads(file.read_text())["combined"]["five"]["calls"] == 5
+    assert json.loads(file.read_text())["results"]["combined"]["five"]["calls"] == 5
 
 
 def test_a_bundle_needs_validation_calls(sources: Path) -> None:

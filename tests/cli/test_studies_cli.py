@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift
+from tests.cli.commands import callsift, refusal
 from tests.training.dialogues import SETTINGS, dialogues
 
 from callsift.data.manifest import write_manifest
@@ -57,7 +57,7 @@ def test_a_study_by_two_processes_names_what_failed_and_makes_nothing_twice(mani
 )
 def test_wrong_use_is_one_sentence(arguments: list[str], words: str, manifest: Path, tmp_path: Path) -> None:
     verb, *options = arguments
-    done = callsift(verb, manifest, "-o", tmp_path / "out", "--test-folds", "1", "--seeds", "1", *options)
+    done = refusal(verb, manifest, "-o", tmp_path / "out", "--test-folds", "1", "--seeds", "1", *options)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr

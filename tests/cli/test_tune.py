@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift
+from tests.cli.commands import callsift, refusal
 
 pytest.importorskip("optuna")
 
@@ -18,7 +18,7 @@ def test_wrong_use_is_one_sentence(tmp_path: Path) -> None:
         (["--space", space], f"space {space}: fit.epochs.low 9 is above high 3; exchange them"),
     ]
     for options, sentence in wrong:
-        done = callsift("tune", tmp_path / "none.jsonl", "-o", tmp_path / "study", *options)
+        done = refusal("tune", tmp_path / "none.jsonl", "-o", tmp_path / "study", *options)
         assert done.returncode == 2, options
         (line,) = done.stderr.splitlines()
         assert line.startswith("callsift: ")

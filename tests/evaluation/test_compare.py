@@ -7,32 +7,26 @@ import itertools
 import numpy as np
 import pytest
 from scipy.stats import permutation_test, rankdata
-from sklearn.metrics import roc_auc_score
 
 from callsift.errors import DataError
 from callsift.evaluation.compare import (
-    auroc,
     clustered,
     clustered_difference,
     exchange_test,
     holm,
     mean_over_seeds,
 )
-from callsift.evaluation.metrics import accuracy, macro_f1, mean_absolute_error
-
-
-@pytest.mark.parametrize("levels", [3, 1000])
-def test_auroc_is_that_of_scikit_learn_with_and_without_ties(levels: int) -> None:
-    random = np.random.default_rng(levels)
-    for _ in range(20):
-        positive = random.random(40) < 0.3
-        positive[:2] = True, False
-        scores = random.integers(0, levels, 40) / levels
-        assert auroc(positive, scores) == pytest.approx(roc_auc_score(positive, scores))
-
-
-def test_auroc_of_one_kind_alone_is_undefined() -> None:
-    assert np.isnan(auroc(np.array([True, True]), np.array([0.1, 0.2])))
+from callsift.evaluation.metrics import (
+    Metric,
+    accuracy,
+    correlation,
+    macro_f1,
+    mean_absolute_error,
+    quadratic_kappa,
+    uar,
+)
+from callsift.evaluation.ranking import auroc
+from callsift.evaluation.sentiment import acc2_has0
 
 
 def test_what_is_undefined_is_refused_and_never_taken_for_significant() -> None:
@@ -101,6 +95,26 @@ def test_the_exact_test_of_an_accuracy_is_the_sign_flip_test_of_scipy() -> None:
     assert found.units == 12
     assert found.difference == pytest.approx(differences.mean())
     assert found.p == pytest.approx(known.pvalue)
+
+
+@pytest.mark.parametrize("metric", [macro_f1, quadratic_kappa, uar, mean_absolute_error, correlation, acc2_has0, auroc])
+def test_the_exact_test_of_any_metric_is_the_paired_one_of_scipy(metric: Metric) -> None:
+    """All 2⁸ exchanges of two rows' answers; SciPy takes twice the smaller tail, which for exchanges is the same."""
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        truth = np.array([0, 1, 2, 0, 1, 0, 1, 1]) if metric is not auroc else np.array([0, 1] * 4)
+        one, other = random.integers(0, 4, (2, 8)).astype(np.int64)
+        found = exchange_test(metric, truth, [one], [other], list(range(8)))
+
+        def difference(mine: np.ndarray, theirs: np.ndarray, truth: np.ndarray = truth) -> float:
+            return metric(truth, mine) - metric(truth, theirs)
+
+        known = permutation_test(
+            (one, other), difference, permutation_type="samples", n_resamples=np.inf, vectorized=False
+        )
+        assert found.exact
+        assert found.difference == pytest.approx(known.statistic)
+        assert found.p == pytest.approx(known.pvalue)
 
 
 def test_any_metric_is_tested_by_exchanging_answers() -> None:

@@ -7,19 +7,21 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
-from callsift.decision import Calibration, decide, softmax
+from callsift.decision import Calibration, Verdict, decide, softmax
 from callsift.evaluation.reliability import (
     before_and_after,
     brier,
     buyer_of,
     calibration_error,
     cross_fitted,
+    curve_of,
     figures_of_answers,
     mass_bins,
     reliability_line,
     reliability_of,
     width_bins,
 )
+from callsift.evaluation.thresholds import wilson
 from callsift.labels import load_scheme
 from callsift.types import Label
 
@@ -134,3 +136,27 @@ def test_too_few_calls_are_not_halved_and_open_labels_are_left_out() -> None:
     found = reliability_of(SCHEME, [("A", "B"), ("A", "E"), "C"], verdicts)
     assert found["five"]["calls"] == 1
     assert found["propensity"]["calls"] == 2
+
+
+def test_the_curve_of_equal_bins() -> None:
+    """Thirty answers in three bins of ten, each with Wilson's interval."""
+    sure = np.repeat([0.2, 0.5, 0.9], 10)
+    right = np.array([1.0] * 2 + [0.0] * 8 + [1.0] * 5 + [0.0] * 5 + [1.0] * 10)
+    low, middle, high = curve_of(sure, right, list(map(str, range(30))))
+    assert (low["low"], low["high"], low["count"], low["right"]) == (0.2, 0.2, 10, 0.2)
+    assert [middle["right_low"], middle["right_high"]] == pytest.approx(list(wilson(5, 10)))
+    assert (high["sure"], high["right"], high["right_high"]) == (pytest.approx(0.9), 1.0, 1.0)
+    together = curve_of(sure, right, ["one"] * 30)
+    assert together[1]["right_high"] - together[1]["right_low"] > middle["right_high"] - middle["right_low"]
+
+
+def test_curves_come_with_the_figures_when_asked_for() -> None:
+    scheme = load_scheme("donation")
+    shares = [{"donated": {"yes": p, "no": 1 - p}} for p in (0.9, 0.8, 0.3, 0.1)]
+    verdicts = [Verdict(None, each["donated"]["yes"], None, each, each) for each in shares]
+    labels = ["yes", "no", "no", "no"]
+    assert "bins" not in reliability_of(scheme, labels, verdicts)["propensity"]
+    found = reliability_of(scheme, labels, verdicts, curves=True)
+    assert sum(each["count"] for each in found["propensity"]["bins"]) == 4
+    assert [each["right"] for each in found["propensity"]["bins"]] == [0.0, 0.0, 1.0]
+    assert all(each["low"] >= 0.5 for each in found["donated"]["bins"])

@@ -34,3 +34,45 @@ def test_a_model_without_ranks_has_no_column_of_them(tmp_path: Path) -> None:
     write_report(page, [row("a", 0.9, None)], load_scheme("marketcalls"), title="calls")
     assert ">rank</span>" not in page.read_text("utf-8")
     assert "ordered by propensity" in page.read_text("utf-8")
+
+
+def test_the_report_shows_what_counts_where_it_was_asked_for(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    about = {"segment_id": "0", "start_s": 0.0, "end_s": 9.0, "speech_s": {}, "text": "customer: <yes>"}
+    words = [
+        {
+            "stream": "text",
+            "kind": "word",
+            "text": f"<w{at}>",
+            "start_s": None,
+            "end_s": None,
+            "contribution": 0.5 / 9**at,
+        }
+        for at in range(9)
+    ]
+    pause = {"stream": "audio", "kind": "pause", "text": None, "start_s": 61.0, "end_s": 62.0, "contribution": -0.25}
+    asked = row("a", 0.9, 0.5) | {
+        "streams": {"text": 0.4, "audio": -0.125},
+        "segments": [
+            {**about, "contribution": 0.3, "moments": [*words, pause]},
+            {**about, "contribution": 0.1, "moments": [words[-1]]},
+            {**about, "contribution": 0.1},
+        ],
+    }
+    write_report(page, [asked, row("b", 0.9, 0.4)], load_scheme("marketcalls"), title="calls")
+    text = page.read_text("utf-8")
+    assert text.count('class="moments"') == 2
+    assert "&lt;w0&gt;" in text
+    assert "<yes>" not in text
+    assert "+0.056" in text
+    assert "&lt;w4&gt;" not in text, "0.00008 tells nothing"
+    assert "pause 1:01–1:02" in text
+    assert "-0.250" in text
+    assert "no part of it moves the answer by itself" in text
+    assert text.count("added by") == 1
+    assert "-0.125" in text
+
+
+def test_nothing_is_said_of_moments_where_none_were_asked_for(tmp_path: Path) -> None:
+    write_report(tmp_path / "r.html", [row("a", 0.9, None)], load_scheme("marketcalls"), title="calls")
+    assert "moments" not in (tmp_path / "r.html").read_text("utf-8").split("</style>")[1]

@@ -12,7 +12,8 @@ from callsift.bundle import find_bundle, load_bundle
 from callsift.errors import ErrorCode, UsageError
 from callsift.pipeline import role_spans
 from callsift.plugins import Diarization
-from callsift.scoring.scorer import Scorer, _evidence
+from callsift.scoring.evidence import segment_evidence
+from callsift.scoring.scorer import Scorer
 from callsift.types import Call, PreparedCall, Segment, Signal, Span, Turn
 
 
@@ -88,12 +89,12 @@ def test_who_speaks_when_is_worked_out_once_a_call(monkeypatch: pytest.MonkeyPat
     """It goes through all turns: once per segment, a call of four hours took half a minute."""
     asked = []
     monkeypatch.setattr(
-        "callsift.scoring.scorer.role_spans", lambda prepared: asked.append(prepared) or role_spans(prepared)
+        "callsift.scoring.evidence.role_spans", lambda prepared: asked.append(prepared) or role_spans(prepared)
     )
     turns = [Turn("agent" if at % 2 else "customer", "hi", at, at + 0.9, channel=0) for at in range(20)]
     segments = tuple(Segment(str(at), (turn,), at, at + 0.9) for at, turn in enumerate(turns))
     speech = (tuple(Span(at, at + 0.9) for at in range(20)),)
     prepared = PreparedCall(Call("long"), segments, None, None, None, speech=speech, channels={0: "unknown"})
-    found = _evidence(prepared, [None] * 20)
+    found = segment_evidence(prepared, [None] * 20, {})
     assert len(asked) == 1
     assert found[1].speech_s == pytest.approx({"agent": 0.9, "customer": 0.0})

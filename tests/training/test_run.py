@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from callsift.bundle import Bundle, load_bundle
+from callsift.cli import app
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import BundleError, DataError, UsageError
@@ -51,6 +53,22 @@ def test_a_run_holds_all_that_is_promised(run: Run) -> None:
     head, *rows = (run.folder / "predictions/test.csv").read_text().splitlines()
     assert head.startswith("call_id,segment_id,fold,seed,label,logit_five_A")
     assert len(rows) == 2
+
+
+def test_evaluated_on_its_own_test_calls_a_run_gives_its_own_figures(run: Run, practice: Path) -> None:
+    """Without being told where to, it writes the report into the run."""
+    told = CliRunner().invoke(app, ["evaluate", str(run.folder), str(practice), "--asr", "none", "--evidence", "1"])
+    assert told.exit_code == 0, told.output
+    folder = run.folder / f"report/{practice.parent.name}-test"
+    found = json.loads((folder / "report.json").read_text())
+    assert (folder / "report.html").stat().st_size > 0
+    figures = run.result["figures"]["test"]
+    for kind, tasks in figures.items():
+        for task, mine in tasks.items():
+            theirs = {name: value for name, value in found["results"][kind][task].items() if name != "tfidf"}
+            assert theirs == mine
+    assert found["balance"]["train"] == run.result["train_balance"]
+    assert found["data"]["learnt"] == []
 
 
 def test_a_bundle_knows_the_run_that_it_is_of(run: Run, bundle: Bundle) -> None:

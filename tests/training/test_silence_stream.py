@@ -50,7 +50,8 @@ def planted(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Text, audio and silence in the default fusion, barely trained."""
     folder = tmp_path_factory.mktemp("three") / "run"
-    settings = [*SMALL, "network.streams=[text, audio, silence]", "fit.epochs=1"]
+    streams = "network.streams=[text, audio, silence]"
+    settings = [*SMALL, streams, "network.bottleneck_layers=1", "fit.epochs=1"]  # two of them: test_graphs, test_run
     train(few, folder, load_train_config(None, settings), asr="none")
     return load_run(folder)
 
@@ -128,3 +129,22 @@ def test_every_grade_has_as_much_silence(planted: Path) -> None:
     assert max(shares) - min(shares) < 0.03
     answers_s = [means[grade][1] for grade in LATENCY_S]  # a little late: recorded words end softly
     assert answers_s == pytest.approx(list(LATENCY_S.values()), rel=0.2, abs=0.25)
+
+
+def test_the_moments_of_all_three_streams_are_the_same_from_run_and_bundle(run: Run, bundle: Bundle, few: Path) -> None:
+    """And the shares of the streams, which sum to what the call is less without any of them."""
+    call = read_manifest(few).calls[3]
+    one, other = run.scorer(asr="none").score(call, 2), Scorer.from_bundle(bundle, asr="none").score(call, 2)
+    assert one.error is None
+    assert dict(one.streams) == pytest.approx(dict(other.streams), abs=1e-4)
+    assert set(one.streams) == {"text", "audio", "silence"}
+    kinds = set()
+    for here, there in zip(one.segments, other.segments, strict=True):
+        found = {(m.stream, m.text, m.start_s, m.end_s): (m.kind, m.contribution) for m in there.moments}
+        assert len(found) == len(here.moments)
+        for moment in here.moments:
+            kind, contribution = found[moment.stream, moment.text, moment.start_s, moment.end_s]
+            assert kind == moment.kind
+            assert contribution == pytest.approx(moment.contribution, abs=1e-4)
+            kinds.add((moment.stream, moment.kind))
+    assert kinds >= {("text", "word"), ("audio", "sound"), ("silence", "pause")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from callsift.cli.show import print_table
 from callsift.config import FitConfig, TrainConfig, load_train_config
 from callsift.data.manifest import write_manifest
 from callsift.errors import ConfigError, DataError
-from callsift.evaluation.evaluate import evaluate_calls
+from callsift.evaluation.evaluate import Depth, evaluate_calls
 from callsift.labels import LabelScheme, load_scheme
 from callsift.network.heads import multi_task_loss
 from callsift.network.model import NetworkOutput
@@ -107,9 +108,19 @@ def test_numbers_of_segments_are_learned_written_exported_and_scored(moods: Path
         assert "value" in result_row(score)["segments"][0]
     check_shown(tmp_path, [result_row(scorer.score(call)) for call in calls], run.scheme)
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + len(rows)
-    found = evaluate_calls(scorer, calls)
-    assert found["combined"]["value"]["calls"] == figures["calls"] < len(rows)
-    assert found["combined"]["value"]["mean_absolute_error"]["value"] == pytest.approx(
+    whole = evaluate_calls(
+        scorer, calls[::-1], depth=Depth([c for c in read_manifest(moods).calls if c.split == "train"])
+    )
+    json.dumps(whole, allow_nan=False)
+    assert whole["gain"] is None
+    assert whole["reliability"] == {}
+    assert sum(whole["balance"]["here"].values()) == whole["data"]["items"] == figures["calls"]
+    errors = [mistake["error"] for mistake in whole["mistakes"]]
+    assert errors == sorted(errors, reverse=True)
+    assert all(len(mistake["row"]["segments"]) == 1 for mistake in whole["mistakes"])
+    found = whole["results"]["combined"]
+    assert found["value"]["calls"] == figures["calls"] < len(rows)
+    assert found["value"]["mean_absolute_error"]["value"] == pytest.approx(
         figures["mean_absolute_error"]["value"], abs=1e-4
     )
 

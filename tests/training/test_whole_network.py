@@ -39,6 +39,7 @@ PRETRAINED = [
     "network.heads=2",
     "network.feed_forward=16",
     "network.hidden=8",
+    "network.bottleneck_layers=1",  # two of them are exported in test_graphs and test_run
     "fit.epochs=1",
     "fit.batch_calls=2",
 ]

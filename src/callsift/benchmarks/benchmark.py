@@ -1,4 +1,4 @@
-"""What a benchmark is: a public data set's layout, its published counts, its licence, and the rows that are trained on it.
+"""What a benchmark is: a public data set's layout, published counts and licence, and the rows that are trained on it.
 
 A benchmark says everything that is peculiar to its data set and runs nothing; `benchmarks/run.py` runs any of them.
 """
@@ -69,7 +69,9 @@ class Benchmark:
     """One data set. `read` takes its folder, and a folder in which it may write arrays, and gives what is there.
 
     `layout`: the files, as published, for people. `config`: a TrainConfig as nested settings, shared by all rows.
-    `metrics`: names of `evaluation.metrics.ALL_METRICS`, the first one being what the data set is known by.
+    `metrics`: names of `evaluation.metrics.ALL_METRICS`, the first one being what the data set is known by; of the
+    finest task, or of the one named behind it: `accuracy (two)`. `seeds`: of a full run.
+    `read` raises FileNotFoundError, or gives no calls, where the folder is not in the layout.
     """
 
     name: str

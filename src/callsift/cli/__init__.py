@@ -11,8 +11,11 @@ import typer
 from callsift import __version__
 from callsift.cli import (
     augment,
+    bench,
+    compare,
     data,
     doctor,
+    evaluate,
     importing,
     models,
     prepare,
@@ -64,10 +67,13 @@ importing.register(app)
 data.register(app)
 prepare.register(app)
 train.register(app)
+evaluate.register(app)
 augment.register(app)
 selftrain.register(app)
 tune.register(app)
 studies.register(app)
+bench.register(app)
+compare.register(app)
 thresholds.register(app)
 raters.register(app)
 models.register(app)

@@ -94,6 +94,16 @@ def score(
         str | None,
         typer.Option("--balance", help="The share of each grade here: A=0.1,B=0.2,…, or what shift wrote (.json)."),
     ] = None,
+    evidence: Annotated[
+        int,
+        typer.Option(
+            "--evidence",
+            metavar="N",
+            min=0,
+            help="Also tell which words, sounds and pauses count in the N segments of a call that count most, and how "
+            "much text and audio do. Each of the N goes through the encoders up to 50 times more.",
+        ),
+    ] = 0,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:
@@ -131,13 +141,13 @@ def score(
             for caution in here.cautions(str(balance)):
                 say(f"warning: {caution}")
             spec = BalancedSpec(folder, asr, diarizer=diarizer, redact=redact, said=said, balance=here)
-    with BatchScorer(spec, workers, timeout) as scorer:
+    with BatchScorer(spec, workers, timeout, evidence) as scorer:
         bundle = load_bundle(folder)  # while the first worker starts
         front_end = bundle.front_end.model_copy(update={"redact": True}) if redact else bundle.front_end
         _refuse_foreign_sets(sources, front_end.sha256)
         for note in sources.notes:
             say(f"warning: {note.message}")
-        rows, failed = _run(scorer, sources, output, resume, call_back)
+        rows, failed = _run(scorer, sources, output, resume, call_back, evidence=evidence > 0)
     if report is not None:
         from callsift.scoring.report import write_report
 
@@ -155,7 +165,13 @@ def _refuse_foreign_sets(sources: Sources, front_end_sha256: str) -> None:
 
 
 def _run(
-    scorer: BatchScorer, sources: Sources, output: Path | None, resume: bool, call_back: CallBack | None
+    scorer: BatchScorer,
+    sources: Sources,
+    output: Path | None,
+    resume: bool,
+    call_back: CallBack | None,
+    *,
+    evidence: bool,
 ) -> tuple[list[dict[str, Any]], int]:
     """Score what isn't scored yet. With an output, every result is in a file before the next call is begun."""
     from callsift.cli.show import progress, say
@@ -171,6 +187,7 @@ def _run(
             settings_sha256=scorer.identity.settings_sha256,
             calls=sources.calls,
             resume=resume,
+            evidence=evidence,
         )
         done = dict(file.done)
     todo = [call for call in sources.calls if call.call_id not in done]

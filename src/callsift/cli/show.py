@@ -135,6 +135,13 @@ def print_columns(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]
     console.print(table)
 
 
+def print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Figures per task with intervals, as `evaluation.tasks` gives them, on stdout."""
+    from callsift.evaluation.tasks import table_of
+
+    print_columns(title, *table_of(figures))
+
+
 def _legend(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the table's numbers mean, in one line."""
     weighed = any(segment["contribution"] is not None for row in rows for segment in row["segments"])

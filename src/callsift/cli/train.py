@@ -1,4 +1,4 @@
-"""`callsift train`, `callsift export` and `callsift evaluate`."""
+"""`callsift train` and `callsift export`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.cli.options import ASR_HELP, DIARIZER_HELP
-from callsift.cli.parts import check_finished, graded_calls, require_torch, scorer_of, trained_on
+from callsift.cli.parts import check_finished, require_torch
 from callsift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(train)
     app.command()(export)
-    app.command()(evaluate)
 
 
 def train(
@@ -44,7 +43,7 @@ def train(
     chosen = load_train_config(config, settings or ())
     _check_folder(output, resume)
     require_torch()
-    from callsift.cli.show import progress, say, step_bar
+    from callsift.cli.show import print_figures, progress, say, step_bar
     from callsift.training.run import train as run_training
 
     def on_epoch(row: Mapping[str, float]) -> None:
@@ -61,7 +60,7 @@ def train(
     for call_id, why in result["left_out"].items():
         say(f"left out: {call_id}: {why}")
     for split, figures in result["figures"].items():
-        _print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
+        print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
     _say_calibration(result["calibration"])
     for doubt in doubts_of(chosen, result["figures"].get("val", {}).get("combined", {})):
         say(doubt)
@@ -99,41 +98,6 @@ def export(
     say(
         f"{bundle.path}: {replaced}{bundle.name} {bundle.version}, {len(bundle.files)} files, hash {bundle.sha256[:12]}"
     )
-
-
-def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="RUN|BUNDLE", help="A run, or a bundle (no torch needed).")],
-    data: Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.")],
-    split: Annotated[
-        str | None, typer.Option("--split", help="Only calls of this split. Default: test, else all.")
-    ] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
-) -> None:
-    """Accuracy and F1 of a model on graded calls, with intervals and the majority baseline."""
-    from callsift.cli.show import print_warnings, progress, say
-    from callsift.evaluation.evaluate import evaluate_calls
-    from callsift.files import write_json
-
-    scorer = scorer_of(model, asr, diarizer)
-    calls, _ = graded_calls(scorer, data, split)
-    if learnt := trained_on(model, calls):
-        say(
-            f"WARNING: the run was trained on {len(learnt)} of these {len(calls)} calls ('{learnt[0]}' is the first): "
-            "the figures say what it remembers, not what it is worth"
-        )
-    found = evaluate_calls(scorer, progress(calls, len(calls), "scoring"))
-    _print_figures("combined tasks", found["combined"])
-    if "raw" in found:
-        _print_figures("each task by itself", found["raw"])
-    print_warnings(found.pop("rows"))
-    for call_id, why in found["failed"].items():
-        say(f"not scored: {call_id}: {why}")
-    if output is not None:
-        write_json(output, found)
-    if found["failed"]:
-        raise typer.Exit(1)
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -181,10 +145,3 @@ def _say_calibration(found: Mapping[str, Any]) -> None:
         say("how far the stated probabilities can be believed, before → after calibration (less is better):")
     for line in lines:
         say(line)
-
-
-def _print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
-    from callsift.cli.show import print_columns
-    from callsift.evaluation.tasks import table_of
-
-    print_columns(title, *table_of(figures))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from callsift.charts import Bar, bar_chart
+from callsift.pages import stylesheet
+
 BAR_CELLS = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_ROW_PX, _LABEL_PX, _BAR_PX, _COUNT_PX = 26, 150, 420, 130
 
 
 def bar_lines(counts: Mapping[str, int]) -> list[str]:
@@ -28,22 +30,9 @@ def _bar(share: float) -> str:
 
 def bar_svg(title: str, counts: Mapping[str, int]) -> str:
     """The same as an SVG drawing, readable without colours."""
-    total, most = max(sum(counts.values()), 1), max(counts.values(), default=1) or 1
-    width, height = _LABEL_PX + _BAR_PX + _COUNT_PX, _ROW_PX * (len(counts) + 1)
-    rows = []
-    for at, (name, count) in enumerate(counts.items(), start=1):
-        top = at * _ROW_PX
-        rows.append(
-            f'<text x="{_LABEL_PX - 8}" y="{top + 17}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{_LABEL_PX}" y="{top + 4}" width="{count / most * _BAR_PX:.1f}" height="{_ROW_PX - 8}" '
-            f'fill="#4878a8"/><text x="{_LABEL_PX + count / most * _BAR_PX + 8:.1f}" y="{top + 17}">'
-            f"{count} ({count / total:.1%})</text>"
-        )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" font-family="sans-serif" font-size="13"><title>{escape(title)}</title>'
-        f'<text x="0" y="17" font-weight="bold">{escape(title)}</text>{"".join(rows)}</svg>'
-    )
+    total = max(sum(counts.values()), 1)
+    bars = [Bar(name, count, text=f"{count} ({count / total:.1%})") for name, count in counts.items()]
+    return bar_chart(title, f"{title}: " + ", ".join(f"{bar.label} {bar.text}" for bar in bars), bars)
 
 
 def page(title: str, summary: Sequence[str], charts: Mapping[str, Mapping[str, int]], problems: Sequence[str]) -> str:
@@ -54,7 +43,7 @@ def page(title: str, summary: Sequence[str], charts: Mapping[str, Mapping[str, i
     wrong = f"<h2>Problems</h2><ol>{found}</ol>" if problems else "<p>No problems found.</p>"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        "<style>body{font-family:sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-        "div{margin:1rem 0;overflow-x:auto}</style></head>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{stylesheet()}body{{max-width:48rem}}div{{margin:1rem 0}}</style></head>"
         f"<body><h1>{escape(title)}</h1>{lines}{drawn}{wrong}</body></html>\n"
     )

@@ -134,6 +134,7 @@ def _turn_row(turn: Turn) -> dict[str, Any]:
             "end_s": _rounded(turn.end_s),
             "channel": turn.channel,
             "speaker": turn.speaker,
+            "confidence": _rounded(turn.confidence),
         }
     )
 
@@ -158,8 +159,8 @@ def _without_empty(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value not in (None, [], {})}
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _relative(path: Path | None, base: Path) -> str | None:

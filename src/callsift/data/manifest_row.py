@@ -118,7 +118,11 @@ class RowReader:
             raise self.wrong(f"turn {at}: channel {channel!r} is not 0, 1, …")
         start_s, end_s = self.times(row, f"turn {at}")
         role, text = self.role(row.get("role") or "unknown"), self.text(row, "text") or ""
-        return Turn(role, text, start_s, end_s, channel, self.text(row, "speaker"))
+        confidence = row.get("confidence")
+        if confidence is not None and not (_is_number(confidence) and 0 <= confidence <= 1):
+            raise self.wrong(f"turn {at}: confidence {confidence!r} must be a number from 0 to 1")
+        sure = None if confidence is None else float(confidence)
+        return Turn(role, text, start_s, end_s, channel, self.text(row, "speaker"), sure)
 
     def times(self, row: dict[str, Any], what: str) -> tuple[float | None, float | None]:
         start_s: Any = row.get("start_s")

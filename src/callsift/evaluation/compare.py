@@ -35,23 +35,6 @@ class Tested:
     exact: bool
 
 
-def auroc(positive: Array, scores: Array) -> float:
-    """Chance that a positive item has the higher score than a negative one, ties half, in [0, 1]; NaN without both.
-
-    The area under the ROC curve is the Mann–Whitney statistic (Hanley & McNeil 1982).
-
-    >>> auroc(np.array([True, False, True]), np.array([0.9, 0.1, 0.1]))
-    0.75
-    """
-    positive = positive.astype(np.bool_)
-    ahead, behind = int(positive.sum()), int((~positive).sum())
-    if not ahead or not behind:
-        return float("nan")
-    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # from 1; equal scores share the middle rank
-    return float((ranks[positive].sum() - ahead * (ahead + 1) / 2) / (ahead * behind))
-
-
 def mean_over_seeds(metric: Metric, truth: Array, predicted: Sequence[Array]) -> float:
     """The mean of a metric over every seed's answers."""
     return float(np.mean([metric(truth, each) for each in predicted]))

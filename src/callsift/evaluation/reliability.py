@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from callsift.decision import Calibration, Verdict, decide
 from callsift.evaluation.calibration import fit_calibration
 from callsift.evaluation.metrics import Interval
+from callsift.evaluation.thresholds import wilson
 from callsift.labels import LabelScheme
 from callsift.types import Label
 
@@ -26,6 +27,7 @@ Array = NDArray[np.float64]
 
 BINS = 10
 PROPENSITY = "propensity"
+_FEWEST_BINS, _OF_A_BIN = 3, 10  # of a curve
 _CHANCE_DRAWS = 200
 _SMALLEST = 1e-12
 
@@ -113,6 +115,42 @@ def _basic_interval(value: float, drawn: Array) -> dict[str, float]:
     return asdict(Interval(value, max(0.0, min(low, value)), max(high, value)))
 
 
+def share_interval(right: Array, groups: Sequence[str]) -> Interval:
+    """The share of `right` (items,) 0 or 1 with Wilson's interval, as if items of a group were all alike.
+
+    Groups of m_1, m_2, … items then say as much as (Σ m)² / Σ m² single items (Kish 1965, §5.4).
+    """
+    sizes = np.unique(np.array(groups), return_counts=True)[1].astype(np.float64)
+    share, of = float(right.mean()), int(np.floor(sizes.sum() ** 2 / (sizes**2).sum() + 1e-9))
+    low, high = wilson(round(share * of), of)
+    return Interval(share, min(low, share), max(high, share))
+
+
+def curve_of(sure: Array, right: Array, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """The reliability curve: for each bin of equal mass how sure the answers are and what share of them is right.
+
+    `low`, `high`: the least and the most sure answer in it; `sure`: their mean. `right_low`, `right_high`: see
+    `share_interval`. Of few answers there are fewer bins than in `ece_mass`, so that each says something.
+    """
+    members = mass_bins(sure, min(BINS, max(_FEWEST_BINS, len(sure) // _OF_A_BIN)))
+    bins = []
+    for at in np.unique(members):
+        rows = np.flatnonzero(members == at)
+        share = share_interval(right[rows], [groups[int(row)] for row in rows])
+        bins.append(
+            {
+                "low": float(sure[rows].min()),
+                "high": float(sure[rows].max()),
+                "sure": float(sure[rows].mean()),
+                "right": share.value,
+                "count": len(rows),
+                "right_low": share.low,
+                "right_high": share.high,
+            }
+        )
+    return bins
+
+
 def buyer_of(scheme: LabelScheme, label: Label) -> bool | None:
     """Whether a label means a positive grade; None where it leaves that open, or the scheme has none."""
     if not scheme.positive:
@@ -128,10 +166,12 @@ def reliability_of(
     verdicts: Sequence[Verdict],
     *,
     groups: Sequence[str] | None = None,
+    curves: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """`figures_of_answers` of every task's coherent probabilities, and of the propensity (key `propensity`).
 
     A call counts for the tasks that its label settles; a task that no label settles is left out, and a number has none.
+    `curves`: with `bins`, see `curve_of`.
     """
     owners = list(groups) if groups is not None else list(map(str, range(len(labels))))
     found: dict[str, dict[str, Any]] = {}
@@ -142,7 +182,11 @@ def reliability_of(
         if at:
             answers = np.array([[verdicts[row].probabilities[task][name] for name in names] for row in at])
             truth = np.array([names.index(str(known[row])) for row in at])
-            found[task] = figures_of_answers(answers, truth, groups=[owners[row] for row in at])
+            mine = [owners[row] for row in at]
+            found[task] = figures_of_answers(answers, truth, groups=mine)
+            if curves:
+                right = (answers.argmax(axis=1) == truth).astype(np.float64)
+                found[task]["bins"] = curve_of(answers.max(axis=1), right, mine)
     if scheme.positive:
         buyers = [buyer_of(scheme, label) for label in labels]
         at = [row for row, buyer in enumerate(buyers) if buyer is not None]
@@ -150,7 +194,10 @@ def reliability_of(
             likely = np.array([verdicts[row].propensity for row in at], dtype=np.float64)
             truth = np.array([int(bool(buyers[row])) for row in at])
             answers = np.stack([1.0 - likely, likely], axis=1)
-            found[PROPENSITY] = figures_of_answers(answers, truth, groups=[owners[row] for row in at], event=1)
+            mine = [owners[row] for row in at]
+            found[PROPENSITY] = figures_of_answers(answers, truth, groups=mine, event=1)
+            if curves:
+                found[PROPENSITY]["bins"] = curve_of(likely, truth.astype(np.float64), mine)
     return found
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callsift.decision import Verdict
-from callsift.evaluation.metrics import METRICS, NUMBER_METRICS, Classes, bootstrap, majority
+from callsift.evaluation.metrics import (
+    CLASS_METRICS,
+    METRIC_NAMES,
+    NUMBER_METRICS,
+    Metric,
+    bootstrap_all,
+    majority,
+)
+from callsift.evaluation.tables import Classes, confusion, per_class
 from callsift.labels import LabelScheme
 from callsift.types import Label
 
@@ -40,6 +49,24 @@ def figures_of(
     }
 
 
+def metrics_of(scheme: LabelScheme) -> dict[str, Metric]:
+    """The metrics that say something of a scheme's answers.
+
+    Quadratic kappa needs an order of the classes; Acc2 and its F1 a range symmetrical around zero, of which ±2 is part
+    for Acc5, and ±3 for Acc7, as of CMU-MOSI.
+    """
+    if scheme.range is None:
+        ordered = scheme.kind == "ordered"
+        return {name: metric for name, metric in CLASS_METRICS.items() if ordered or name != "quadratic_kappa"}
+    low, high = scheme.range
+    least = {"acc2_has0": 0, "f1_has0": 0, "acc2_non0": 0, "f1_non0": 0, "acc5": 2, "acc7": 3}
+    return {
+        name: metric
+        for name, metric in NUMBER_METRICS.items()
+        if name not in least or (low == -high and high >= least[name])
+    }
+
+
 def figures_of_numbers(
     scheme: LabelScheme,
     labels: Sequence[Label],
@@ -48,16 +75,14 @@ def figures_of_numbers(
     groups: Sequence[str] | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
-    """Mean absolute error and correlation of a number, and what answering the labels' median always would give."""
+    """`metrics_of` a number, and what answering the labels' median always would give."""
     truth = np.array([scheme.number(label) for label in labels])
-    predicted = np.array(values)
     often = np.full_like(truth, np.median(truth))
-    found: dict[str, Any] = {"calls": len(truth)}
-    for name, metric in NUMBER_METRICS.items():
-        found[name] = asdict(bootstrap(metric, truth, predicted, groups=groups, draws=draws))
-    found["majority"] = {
-        name: asdict(bootstrap(metric, truth, often, groups=groups, draws=draws))
-        for name, metric in NUMBER_METRICS.items()
+    drawn: dict[str, Any] = {"groups": groups, "draws": draws}
+    found: dict[str, Any] = {
+        "calls": len(truth),
+        **_intervals(scheme, truth, np.array(values), **drawn),
+        "majority": _intervals(scheme, truth, often, **drawn),
     }
     return {scheme.finest_task: found}
 
@@ -71,11 +96,13 @@ def figures_by_task(
     train_balance: Mapping[str, float] | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
-    """Per task: calls, accuracy, macro and weighted F1, the same of the majority class, all with intervals.
+    """Per task: `calls`, `metrics_of` the classes with intervals, the same of the `majority` class, precision, recall,
+    F1 and support `per_class`, and the `confusion` table (rows: true).
 
     `probabilities`: per call, task → class → p. A call counts for the tasks that its label settles; a task that
-    no label settles, or for one class only, has `calls` 0 and nothing else. `train_balance`: share of every grade in
-    training, which decides what the majority baseline answers; without it the calls at hand do.
+    no label settles, or for one class only, has `calls` 0 and nothing else. A metric that says nothing of the calls is
+    left out. `train_balance`: share of every grade in training, which decides what the majority baseline answers;
+    without it the calls at hand do.
     """
     found: dict[str, dict[str, Any]] = {}
     for task, classes in scheme.tasks.items():
@@ -92,13 +119,22 @@ def figures_by_task(
         if pairs:
             truth, predicted = (np.array([pair[at] for pair in pairs], dtype=np.int64) for at in (0, 1))
             drawn: dict[str, Any] = {"groups": [pair[2] for pair in pairs], "draws": draws}
-            for name, metric in METRICS.items():
-                found[task][name] = asdict(bootstrap(metric, truth, predicted, **drawn))
             often = _majority(scheme, task, truth, train_balance)
-            found[task]["majority"] = {
-                name: asdict(bootstrap(metric, truth, often, **drawn)) for name, metric in METRICS.items()
-            }
+            found[task] |= _intervals(scheme, truth, predicted, **drawn)
+            found[task]["majority"] = _intervals(scheme, truth, often, **drawn)
+            each = zip(names, per_class(truth, predicted, len(names)), strict=True)
+            found[task]["per_class"] = {name: asdict(figures) for name, figures in each}
+            counts = confusion(truth, predicted, len(names)).tolist()
+            found[task]["confusion"] = {"classes": names, "counts": counts}
     return found
+
+
+def _intervals(
+    scheme: LabelScheme, truth: NDArray[Any], predicted: NDArray[Any], **drawn: Any
+) -> dict[str, dict[str, float]]:
+    """The metrics that have a value; JSON has none for others."""
+    found = bootstrap_all(metrics_of(scheme), truth, predicted, **drawn)
+    return {name: asdict(interval) for name, interval in found.items() if not np.isnan(interval.value)}
 
 
 def _majority(scheme: LabelScheme, task: str, truth: Classes, train_balance: Mapping[str, float] | None) -> Classes:
@@ -108,25 +144,26 @@ def _majority(scheme: LabelScheme, task: str, truth: Classes, train_balance: Map
     return np.full_like(truth, int(np.argmax(shares)))
 
 
-_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-    "mean_absolute_error": "mean absolute error",
-    "correlation": "correlation",
-}
+_SHOWN: Final = (
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "uar",
+    "mean_absolute_error",
+    "correlation",
+    "acc2_non0",
+    "acc7",
+)
+"""What a terminal has room for; the others are in the file."""
 
 
 def table_of(figures: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Head and rows for people: task, calls, `value [low, high]` of every metric and of a constant answer's first."""
-    metrics = list(NUMBER_METRICS if any("correlation" in found for found in figures.values()) else METRICS)
-    head = ("task", "calls", *(_NAMES[name] for name in metrics), f"majority {_NAMES[metrics[0]]}")
+    """Head and rows for people: task, calls, `value [low, high]` of the main metrics and a constant answer's first."""
+    metrics = [name for name in _SHOWN if any(name in found for found in figures.values())] or list(_SHOWN[:1])
+    head = ("task", "calls", *(METRIC_NAMES[name] for name in metrics), f"majority {METRIC_NAMES[metrics[0]]}")
     rows = []
     for task, found in figures.items():
-        if not found["calls"]:
-            rows.append((task, "0", *["–"] * (len(metrics) + 1)))
-            continue
-        cells = [found[name] for name in metrics] + [found["majority"][metrics[0]]]
-        texts = [f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells]
+        cells = [found.get(name) for name in metrics] + [found.get("majority", {}).get(metrics[0])]
+        texts = ["–" if c is None else f"{c['value']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for c in cells]
         rows.append((task, str(found["calls"]), *texts))
     return head, rows

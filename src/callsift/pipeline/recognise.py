@@ -46,7 +46,10 @@ def recognise(asr: AsrEngine | None, hearing: Hearing, turns: Sequence[Turn], la
         spans = [Span(turns[at].start_s or 0.0, turns[at].end_s or 0.0) for at in mine]
         if spans:
             texts |= dict(zip(mine, _texts(asr, hearing, side.channel, spans, language), strict=True))
-    heard = tuple(replace(turn, text=texts[at].text) if at in texts else turn for at, turn in enumerate(turns))
+    heard = tuple(
+        replace(turn, text=texts[at].text, confidence=texts[at].confidence) if at in texts else turn
+        for at, turn in enumerate(turns)
+    )
     confidences = tuple(texts[at].confidence if at in texts else None for at in range(len(turns)))
     return Recognised(heard, confidences, engine_name(asr), _about(asr, language))
 

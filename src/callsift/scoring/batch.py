@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from callsift.bundle import load_bundle
@@ -53,8 +54,8 @@ class ScorerSpec:
             bundle, asr=self.asr, threads=self.threads, diarizer=self.diarizer, redact=self.redact, said=self.said
         )
 
-    def make_worker(self) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:
-        """For `callsift.isolation`: who scores, and the function that does."""
+    def make_worker(self) -> tuple[ScorerIdentity, Callable[..., CallScore]]:
+        """Who scores, and the function that does: `Scorer.score`."""
         scorer = self.make()
         return ScorerIdentity(scorer.info, scorer.settings_sha256), scorer.score
 
@@ -70,12 +71,15 @@ class ScorerIdentity:
 class BatchScorer:
     """Scores calls in worker processes; a context manager."""
 
-    def __init__(self, spec: ScorerSpec, workers: int = 1, timeout_s: float | None = None) -> None:
-        """`timeout_s`: how long a call may take; None: in proportion to its recording; 0: as long as it likes."""
+    def __init__(self, spec: ScorerSpec, workers: int = 1, timeout_s: float | None = None, moments: int = 0) -> None:
+        """`timeout_s`: how long a call may take; None: in proportion to its recording; 0: as long as it likes.
+
+        `moments`: see `Scorer.score`.
+        """
         if workers > 1:
             spec = replace(spec, threads=max(1, (os.cpu_count() or 1) // workers))
-        self._limit_s = time_limit(timeout_s)
-        self._workers: Workers[ScorerIdentity, Call, CallScore] = Workers(spec.make_worker, workers)
+        self._limit_s = time_limit(timeout_s, moments)
+        self._workers: Workers[ScorerIdentity, Call, CallScore] = Workers(partial(_worker, spec, moments), workers)
 
     def __enter__(self) -> BatchScorer:
         return self
@@ -114,9 +118,20 @@ class BatchScorer:
         )
 
 
-def time_limit(timeout_s: float | None) -> Callable[[Call], float | None]:
-    """How long a call may take: in proportion to its recording (None), as long as it likes (0), or so many seconds."""
-    return default_limit_s if timeout_s is None else lambda call: timeout_s or None
+def _worker(spec: ScorerSpec, moments: int) -> tuple[ScorerIdentity, Callable[[Call], CallScore]]:
+    """For `callsift.isolation`: who scores, and the function that does."""
+    identity, score = spec.make_worker()
+    return identity, partial(score, moments=moments)
+
+
+def time_limit(timeout_s: float | None, moments: int = 0) -> Callable[[Call], float | None]:
+    """How long a call may take: in proportion to its recording (None), as long as it likes (0), or so many seconds.
+
+    In proportion, every segment with moments counts as much as the call: it goes through the encoders dozens of times.
+    """
+    if timeout_s is not None:
+        return lambda call: timeout_s or None
+    return lambda call: (1 + moments) * default_limit_s(call)
 
 
 def default_limit_s(call: Call) -> float:

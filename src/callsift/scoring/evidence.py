@@ -6,18 +6,34 @@ unchanged: one more row through the `call` graph, not one more pass through the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callsift.decision import Calibration, Verdict, decide
 from callsift.errors import ErrorCode, RecordingError
 from callsift.labels import LabelScheme
+from callsift.pipeline import role_spans, segment_text, speech_seconds
 from callsift.plugins import Runtime
-from callsift.types import BoolArray, CallInputs, FloatArray, StreamInput
+from callsift.types import (
+    BoolArray,
+    CallInputs,
+    FloatArray,
+    Moment,
+    PreparedCall,
+    SegmentEvidence,
+    StreamInput,
+    Target,
+)
+
+Array = NDArray[np.float64]
+States = Mapping[str, tuple[FloatArray, BoolArray, BoolArray]]
+"""Per stream of the network states (N, L, D), mask (N, L), present (N,)."""
 
 _MOST_ROWS, _MOST_VECTORS = 64, 16_384
-"""Calls less one segment that go through the `call` graph at once: together at most so many segment vectors."""
+"""Variants of a call that go through the `call` graph at once: together at most so many segment vectors."""
 
 
 def segment_vectors(runtime: Runtime, inputs: CallInputs) -> FloatArray:
@@ -30,8 +46,7 @@ def segment_vectors(runtime: Runtime, inputs: CallInputs) -> FloatArray:
         RecordingError: `missing_stream`, no segment has any stream that the network reads.
     """
     require_stream(inputs, tuple(runtime.widths))
-    rows = [_one_segment(runtime, dict(segment)) for segment in inputs.segments]
-    return np.concatenate(rows)
+    return np.concatenate([runtime.fuse(encoded(runtime, segment)) for segment in inputs.segments])
 
 
 def require_stream(inputs: CallInputs, streams: Sequence[str]) -> None:
@@ -44,47 +59,155 @@ def require_stream(inputs: CallInputs, streams: Sequence[str]) -> None:
         )
 
 
-def _one_segment(runtime: Runtime, segment: dict[str, StreamInput | None]) -> FloatArray:
+def encoded(
+    runtime: Runtime, segment: Mapping[str, StreamInput | None]
+) -> dict[str, tuple[FloatArray, BoolArray, BoolArray]]:
+    """The states of every stream of one segment, N = 1; of one that it lacks, what `without` gives."""
     states: dict[str, tuple[FloatArray, BoolArray, BoolArray]] = {}
     for name in runtime.widths:
         given = segment.get(name)
         values = None if given is None else given.values
         if values is not None and len(values):
             values = values[None]
-            encoded, mask = runtime.encode(name, values, np.ones(values.shape[:2], dtype=np.bool_))
-            states[name] = (encoded, mask, np.array([True]))
+            found, mask = runtime.encode(name, values, np.ones(values.shape[:2], dtype=np.bool_))
+            states[name] = (found, mask, np.array([True]))
         else:
-            # What stands in an absent stream is never read: the network puts its learned embedding there.
-            nothing = np.zeros((1, 1, runtime.widths[name]), np.float32)
-            states[name] = (nothing, np.zeros((1, 1), np.bool_), np.array([False]))
-    return runtime.fuse(states)
+            states[name] = absent(runtime, name)
+    return states
 
 
-def judge_segments(
-    runtime: Runtime, vectors: FloatArray, scheme: LabelScheme, calibration: Calibration
-) -> list[Verdict]:
-    """The verdict on every segment from the segment vectors (S, D) of a call, for a model of target `segment`."""
-    found = runtime.call(vectors[None], np.ones((1, len(vectors)), dtype=np.bool_))
-    return decide({task: logits[0] for task, logits in found.items()}, scheme, calibration)
+def absent(runtime: Runtime, stream: str) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """What stands for a stream that a segment lacks, N = 1.
+
+    It is never read: the network puts its learned embedding there.
+    """
+    return np.zeros((1, 1, runtime.widths[stream]), np.float32), np.zeros((1, 1), np.bool_), np.array([False])
+
+
+class Quantity:
+    """What evidence explains of a call, a number; and how it would be if the segment vectors were others.
+
+    The propensity; for a number the number; for a scheme without positive grades the probability of the grade that is
+    given. Of a model that answers for every segment: each one's own, and their mean for the call.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        scheme: LabelScheme,
+        calibration: Calibration,
+        vectors: FloatArray,
+        target: Target = "call",
+    ) -> None:
+        """`vectors`: (S, D), the call as it is."""
+        self.runtime, self.scheme, self.calibration, self.target = runtime, scheme, calibration, target
+        self.vectors = vectors
+        logits = self._logits(vectors[None])
+        self.verdicts = decide({task: np.atleast_2d(found[0]) for task, found in logits.items()}, scheme, calibration)
+        """Of the call; or of every segment."""
+
+    @property
+    def here(self) -> Array:
+        """The quantity of every verdict as it is: (1,), or (S,)."""
+        return np.array([self._number(verdict, verdict.grade) for verdict in self.verdicts])
+
+    def of(self, count: int, row: Callable[[int], FloatArray], at: int | None = None) -> Array:
+        """The quantity (count,) of variants of the call.
+
+        Args:
+            count: how many.
+            row: number of a variant → its segment vectors (S', D); neighbours of one S' go together.
+            at: of this segment, where every segment has its own.
+        """
+        found: list[dict[str, FloatArray]] = []
+        held: list[FloatArray] = []
+        for number in range(count):
+            one = row(number)
+            full = held and len(held) >= max(1, min(_MOST_ROWS, _MOST_VECTORS // len(one)))
+            if held and (full or len(held[0]) != len(one)):
+                found.append(self._logits(np.stack(held)))
+                held = []
+            held.append(one)
+        if not held:
+            return np.zeros(0)
+        found.append(self._logits(np.stack(held)))
+        # Decided all at once: what combines the tasks takes as many steps for one variant as for all.
+        return self._numbers({task: np.concatenate([each[task] for each in found]) for task in found[0]}, at)
+
+    def without_each(self) -> Array:
+        """The quantity (S,) of the call without each of its segments, S > 1."""
+        return self.of(len(self.vectors), lambda number: np.delete(self.vectors, number, axis=0))
+
+    def _logits(self, rows: FloatArray) -> dict[str, FloatArray]:
+        return self.runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
+
+    def _numbers(self, logits: Mapping[str, FloatArray], at: int | None) -> Array:
+        """Logits (B, K), or (B, S, K), of every task → (B,)."""
+        if self.target == "call":
+            return np.array([self._number(v, self.verdicts[0].grade) for v in self._decided(logits)])
+        if at is not None:
+            own = self._decided({task: found[:, at] for task, found in logits.items()})
+            return np.array([self._number(v, self.verdicts[at].grade) for v in own])
+        size = len(self.verdicts)
+        flat = self._decided({task: found.reshape(-1, found.shape[-1]) for task, found in logits.items()})
+        each = [self._number(v, self.verdicts[number % size].grade) for number, v in enumerate(flat)]
+        return np.asarray(np.reshape(each, (-1, size)).mean(axis=1))
+
+    def _decided(self, logits: Mapping[str, FloatArray]) -> list[Verdict]:
+        return decide(logits, self.scheme, self.calibration)
+
+    def _number(self, verdict: Verdict, grade: str | None) -> float:
+        if verdict.propensity is not None:
+            return verdict.propensity
+        if grade is None:
+            return verdict.value or 0.0
+        finest = self.scheme.finest_task
+        name = next(name for name, members in self.scheme.tasks[finest].items() if grade in members)
+        return verdict.probabilities[finest][name]
+
+
+def contributions(quantity: Quantity) -> list[float | None]:
+    """The contribution of each segment of a call: None for a single segment and for a scheme without propensity."""
+    count = len(quantity.vectors)
+    if count == 1 or quantity.verdicts[0].propensity is None:
+        return [None] * count
+    return [float(each) for each in quantity.here[0] - quantity.without_each()]
 
 
 def judge(
     runtime: Runtime, vectors: FloatArray, scheme: LabelScheme, calibration: Calibration
 ) -> tuple[Verdict, list[float | None]]:
-    """The verdict on a call from its segment vectors (S, D), and the contribution of each segment.
+    """The verdict on a call from its segment vectors (S, D), and the contribution of each segment."""
+    quantity = Quantity(runtime, scheme, calibration, vectors)
+    return quantity.verdicts[0], contributions(quantity)
 
-    Contributions are None for a single segment and for a scheme without propensity.
-    """
-    count = len(vectors)
-    whole = np.ones((1, count), dtype=np.bool_)
-    verdict = decide(runtime.call(vectors[None], whole), scheme, calibration)[0]
-    if count == 1 or verdict.propensity is None:
-        return verdict, [None] * count
-    without: list[float] = []
-    at_once = max(1, min(_MOST_ROWS, _MOST_VECTORS // count))
-    for first in range(0, count, at_once):
-        left_out = range(first, min(first + at_once, count))
-        rows = np.stack([np.delete(vectors, i, axis=0) for i in left_out])
-        logits = runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
-        without += [found.propensity or 0.0 for found in decide(logits, scheme, calibration)]
-    return verdict, [verdict.propensity - other for other in without]
+
+def segment_evidence(
+    prepared: PreparedCall,
+    said: Sequence[Verdict] | Sequence[float | None],
+    moments: Mapping[int, tuple[Moment, ...]],
+) -> tuple[SegmentEvidence, ...]:
+    """Every segment with its contribution to the call's verdict, or with a verdict of its own; some with moments."""
+    found = []
+    roles = role_spans(prepared)
+    for at, (segment, own) in enumerate(zip(prepared.segments, said, strict=True)):
+        evidence = SegmentEvidence(
+            segment_id=segment.segment_id,
+            start_s=segment.start_s,
+            end_s=segment.end_s,
+            speech_s=speech_seconds(segment, roles),
+            text=segment_text(segment),
+            contribution=None if isinstance(own, Verdict) else own,
+            moments=moments.get(at, ()),
+        )
+        if isinstance(own, Verdict):
+            evidence = replace(
+                evidence, grade=own.grade, value=own.value, probabilities=own.probabilities, raw_probabilities=own.raw
+            )
+        found.append(evidence)
+    return tuple(found)
+
+
+def without(states: States, runtime: Runtime, streams: Collection[str]) -> States:
+    """The states of one segment with some streams absent."""
+    return {name: absent(runtime, name) if name in streams else given for name, given in states.items()}

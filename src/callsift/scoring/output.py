@@ -28,9 +28,18 @@ class ResultFile:
     """A JSONL file that grows by one whole line per call and can be taken up again after a crash."""
 
     def __init__(
-        self, path: Path, *, model: ModelInfo, settings_sha256: str, calls: Iterable[Call], resume: bool
+        self,
+        path: Path,
+        *,
+        model: ModelInfo,
+        settings_sha256: str,
+        calls: Iterable[Call],
+        resume: bool,
+        evidence: bool = False,
     ) -> None:
         """Open `path`; with `resume`, `done` holds the rows of `calls` that need no second scoring.
+
+        `evidence`: words and moments are asked for, so that a row without them needs one.
 
         Marks of calls to phone back are taken off all rows: they are by the rule of an earlier run.
 
@@ -47,7 +56,8 @@ class ResultFile:
                 raise UsageError(f"{path} exists. Go on with it by --resume, or name another --output.")
             rows = _take_up(path, model, settings_sha256)
             named = {call.call_id: call for call in calls}
-            self.done = {name: row for name, row in rows.items() if name in named and _same(row, named[name])}
+            whole = {name: row for name, row in rows.items() if not evidence or "streams" in row}
+            self.done = {name: row for name, row in whole.items() if name in named and _same(row, named[name])}
             # Rows of calls that are not named this time stay; those to be scored again make room.
             kept = [row for name, row in rows.items() if name in self.done or name not in named]
             write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))

@@ -13,6 +13,10 @@ from callsift.files import write_text
 from callsift.labels import LabelScheme
 from callsift.types import Label
 
+MOMENTS_SHOWN = 6
+LEAST_SHOWN = 0.0005
+"""A contribution that is shown as 0 tells nothing."""
+
 
 def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Scored calls by rank score, else propensity, best first; failed calls last, in their order."""
@@ -51,7 +55,7 @@ def write_report(
     `true_labels`: graded by people, shown beside the given grade; None leaves the column out.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["clock"] = _clock
+    environment.filters |= {"clock": _clock, "telling": telling}
     source = (files("callsift") / "scoring" / "report.html.j2").read_text("utf-8")
     truth = None if true_labels is None else {call: label_text(label) for call, label in true_labels.items()}
     failed = sum(row["error"] is not None for row in rows)
@@ -65,9 +69,15 @@ def write_report(
         finest=scheme.finest_task,
         order=ordered_by(rows),
         with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
+        with_moments=any("moments" in segment for row in rows for segment in row["segments"]),
         by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
     )
     write_text(path, page)
+
+
+def telling(moments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The few moments of a segment, as they stand in its result row, that are worth a look."""
+    return [moment for moment in moments if abs(moment["contribution"]) >= LEAST_SHOWN][:MOMENTS_SHOWN]
 
 
 def _clock(seconds: float | None) -> str:

@@ -7,21 +7,33 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from callsift.bundle import Bundle
 from callsift.canonical import sha256_of_json
-from callsift.decision import Calibration, Verdict
+from callsift.decision import Calibration
 from callsift.errors import CallsiftError, DataError, ErrorCode, RecordingError, WarningCode
 from callsift.labels import LabelScheme
-from callsift.pipeline import Pipeline, role_spans, segment_text, speech_seconds
+from callsift.pipeline import Pipeline
 from callsift.pipeline.streams import MADE_STREAMS
 from callsift.plugins import Runtime
-from callsift.scoring.evidence import judge, judge_segments, segment_vectors
-from callsift.types import Call, CallScore, ModelInfo, Note, PreparedCall, SegmentEvidence, Target
+from callsift.scoring.evidence import Quantity, contributions, segment_evidence, segment_vectors
+from callsift.scoring.moments import moments_of
+from callsift.scoring.streams_share import stream_shares, streams_of, subset_vectors
+from callsift.types import (
+    Call,
+    CallInputs,
+    CallScore,
+    FloatArray,
+    ModelInfo,
+    Moment,
+    Note,
+    PreparedCall,
+    SegmentEvidence,
+    Target,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -87,30 +99,57 @@ class Scorer:
             said=said,
         )
 
-    def score(self, call: Call) -> CallScore:
-        """Score a call. Whatever is wrong with the call itself comes back as its `error`, never raised."""
+    def score(self, call: Call, moments: int = 0) -> CallScore:
+        """Score a call. Whatever is wrong with the call itself comes back as its `error`, never raised.
+
+        `moments`: for how many segments, those that count most, it is told which words, sounds and pauses count; where
+        it is above 0, also what each stream adds.
+        """
         try:
             prepared = self.pipeline.prepare(call)
         except Exception as error:
             return self._failed(call, error)
-        return self.score_prepared(prepared)
+        return self.score_prepared(prepared, moments)
 
-    def score_prepared(self, prepared: PreparedCall) -> CallScore:
+    def score_prepared(self, prepared: PreparedCall, moments: int = 0) -> CallScore:
         """Score a call that is decoded, transcribed and cut already."""
         try:
-            return self._graded(prepared)
+            return self._graded(prepared, moments)
         except Exception as error:
             return self._failed(prepared.call, error, prepared)
 
-    def _graded(self, prepared: PreparedCall) -> CallScore:
+    def vectors(self, prepared: PreparedCall) -> tuple[FloatArray, CallInputs]:
+        """The segment vectors (S, D) of a call, and what they were made of.
+
+        Raises:
+            RecordingError: `missing_stream`, the call has nothing that the network reads.
+            DataError: a stream of the manifest is wrong.
+        """
+        inputs, _ = self.pipeline.inputs(prepared, tuple(self.runtime.widths))
+        return segment_vectors(self.runtime, inputs), inputs
+
+    def quantity(self, vectors: FloatArray) -> Quantity:
+        """What evidence explains of a call with these segment vectors (S, D)."""
+        return Quantity(self.runtime, self.scheme, self.calibration, vectors, self.target)
+
+    def _graded(self, prepared: PreparedCall, count: int) -> CallScore:
         inputs, notes = self.pipeline.inputs(prepared, tuple(self.runtime.widths))
-        vectors = segment_vectors(self.runtime, inputs)
-        about = self._about(prepared.call, prepared)
+        moments: Mapping[int, tuple[Moment, ...]] = {}
+        shares: Mapping[str, float] = {}
+        if count > 0:
+            subsets = subset_vectors(self.runtime, inputs)
+            quantity = self.quantity(subsets[streams_of(self.runtime, inputs)])
+            shares = stream_shares(quantity, subsets)
+            moments = moments_of(quantity, self.pipeline, prepared, inputs, count)
+        else:
+            quantity = self.quantity(segment_vectors(self.runtime, inputs))
+        about = self._about(prepared.call, prepared) | {"streams": shares}
         warnings = (*prepared.notes, *notes, *self._missing(prepared), *self._other_asr(prepared))
         if self.target == "segment":
-            said = judge_segments(self.runtime, vectors, self.scheme, self.calibration)
-            return CallScore(**about, segments=_evidence(prepared, said), warnings=warnings)
-        verdict, contributions = judge(self.runtime, vectors, self.scheme, self.calibration)
+            return CallScore(
+                **about, segments=segment_evidence(prepared, quantity.verdicts, moments), warnings=warnings
+            )
+        verdict = quantity.verdicts[0]
         return CallScore(
             **about,
             grade=verdict.grade,
@@ -119,7 +158,7 @@ class Scorer:
             probabilities=verdict.probabilities,
             raw_probabilities=verdict.raw,
             value=verdict.value,
-            segments=_evidence(prepared, contributions),
+            segments=segment_evidence(prepared, contributions(quantity), moments),
             warnings=warnings,
         )
 
@@ -173,27 +212,6 @@ class Scorer:
         }
 
 
-def _evidence(prepared: PreparedCall, said: Sequence[Verdict] | Sequence[float | None]) -> tuple[SegmentEvidence, ...]:
-    """Every segment with its contribution to the call's verdict, or with a verdict of its own."""
-    found = []
-    roles = role_spans(prepared)
-    for segment, own in zip(prepared.segments, said, strict=True):
-        evidence = SegmentEvidence(
-            segment_id=segment.segment_id,
-            start_s=segment.start_s,
-            end_s=segment.end_s,
-            speech_s=speech_seconds(segment, roles),
-            text=segment_text(segment),
-            contribution=None if isinstance(own, Verdict) else own,
-        )
-        if isinstance(own, Verdict):
-            evidence = replace(
-                evidence, grade=own.grade, value=own.value, probabilities=own.probabilities, raw_probabilities=own.raw
-            )
-        found.append(evidence)
-    return tuple(found)
-
-
 def printable(path: Path | str) -> str:
     """A path as text that UTF-8 can hold: bytes of a name in another encoding become `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -214,7 +232,7 @@ def settings_hash(pipeline: Pipeline, said: Mapping[str, str | int | None]) -> s
 def result_row(score: CallScore) -> dict[str, Any]:
     """A CallScore as a line of the JSONL output (format fixed in docs/formats.md)."""
     error = None if score.error is None else {"code": score.error[0].value, "message": score.error[1]}
-    return {
+    row: dict[str, Any] = {
         "schema_version": RESULT_VERSION,
         "call_id": score.call_id,
         "path": score.path,
@@ -232,6 +250,9 @@ def result_row(score: CallScore) -> dict[str, Any]:
         "warnings": [{"code": note.code.value, "message": note.message} for note in score.warnings],
         "error": error,
     }
+    if score.streams:
+        row["streams"] = _rounded(score.streams)
+    return row
 
 
 def _segment_row(segment: SegmentEvidence) -> dict[str, Any]:
@@ -250,7 +271,15 @@ def _segment_row(segment: SegmentEvidence) -> dict[str, Any]:
         }
     if segment.value is not None:
         row["value"] = _round(segment.value, 6)
+    if segment.moments:
+        row["moments"] = [_moment_row(moment) for moment in segment.moments]
     return row
+
+
+def _moment_row(moment: Moment) -> dict[str, Any]:
+    times = {"start_s": _round(moment.start_s, 3), "end_s": _round(moment.end_s, 3)}
+    about = {"stream": moment.stream, "kind": moment.kind, "text": moment.text}
+    return about | times | {"contribution": round(moment.contribution, 6) + 0.0}  # never -0.0
 
 
 def _round(value: float | None, digits: int) -> float | None:

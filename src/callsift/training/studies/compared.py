@@ -9,12 +9,15 @@ from typing import Any, Final
 import numpy as np
 
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.compare import Tested, auroc, clustered, clustered_difference, exchange_test, holm
-from callsift.evaluation.metrics import METRICS, NUMBER_METRICS, Interval, Metric
+from callsift.evaluation import metrics
+from callsift.evaluation.compare import Tested, clustered, clustered_difference, exchange_test, holm
+from callsift.evaluation.metrics import Interval, Metric
+from callsift.evaluation.ranking import auroc
+from callsift.evaluation.tasks import metrics_of
 from callsift.labels import LabelScheme
 from callsift.training.studies.answers import Answer, Item
 
-ALL_METRICS: Final[dict[str, Metric]] = {**METRICS, **NUMBER_METRICS, "auroc": auroc}
+ALL_METRICS: Final[dict[str, Metric]] = {**metrics.ALL_METRICS, "auroc": auroc}
 FEW_GROUPS: Final = 6
 """With fewer, the least p-value of a test by group, 2 / 2^groups, is above 0.05."""
 
@@ -84,7 +87,7 @@ def measure_of(scheme: LabelScheme, metric: str | None, task: str | None) -> Mea
     Raises:
         UsageError: a metric or a task that the scheme does not have.
     """
-    known = NUMBER_METRICS if scheme.kind == "number" else METRICS
+    known = metrics_of(scheme)
     metric = metric or next(iter(known))
     task = task or scheme.finest_task
     if metric not in known:

@@ -166,15 +166,18 @@ def divided(calls: Sequence[Call], design: Design, fold: int, seed: int, share: 
     return _held_out(calls, test, fold, seed, share)
 
 
-def check_divisible(study: Study) -> None:
+def check_divisible(study: Study, *, every_grade_twice: bool = True) -> None:
     """Whether every data set can be divided as the study wants, before anything is trained.
+
+    `every_grade_twice`: off where a grade with a single call is meant (a try with a few calls).
 
     Raises:
         DataError, UsageError: it can't, or a grade has a single call in all.
     """
     for data, row in {row.data: row for row in study.rows}.items():
         calls = labelled(study.sets[data], row.config.target)
-        check_classes(calls, load_scheme(row.config.labels), row.config.target)
+        if every_grade_twice:
+            check_classes(calls, load_scheme(row.config.labels), row.config.target)
         for fold in study.design.asked:
             divided(calls, study.design, fold, study.design.seeds[0], row.config.fit.validation)
 

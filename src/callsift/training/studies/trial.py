@@ -41,8 +41,8 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material, *, k
     began_s = time.monotonic()
     write_manifest(folder / "manifest.jsonl", calls)
     result = train(
-        folder / "manifest.jsonl", folder / "run", _started(study, job, calls, material), asr=study.asr, diarizer=study.diarizer,
-        resume=True, material=material,
+        folder / "manifest.jsonl", folder / "run", _started(study, job, calls, material), asr=study.asr,
+        diarizer=study.diarizer, resume=True, material=material,
         single_grades=True,  # whether every grade has two calls was asked of all calls: a fold may hold one of them
     )  # fmt: skip
     run = load_run(folder / "run")

@@ -1,0 +1,90 @@
+"""Record the results of a finished `callsift bench` among the results, with its chart.
+
+    python -m benchmarks.bench OUT [--target acc2_non0=0.83]... [--name "…"]
+
+Taken as they are from OUT/results.json; a try (`--few`, `--set`) and one with failed trainings are refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data_folder import data_folder
+from benchmarks.results import PAGE, record
+from callsift.files import read_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of the results")
+    parser.add_argument("--name", help="what the results call it, behind 'bench NAME: '; default: the title")
+    parser.add_argument("--target", action="append", default=[], help="METRIC=NUMBER that was to be reached")
+    options = parser.parse_args()
+    results = read_json(options.folder / "results.json")
+    figures = figures_of(results)
+    title = f"bench {results['benchmark']}: {options.name or results['title']}"
+    chart = PAGE.parent / "charts" / f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}.svg"
+    chart.parent.mkdir(exist_ok=True)
+    shutil.copyfile(options.folder / "chart.svg", chart)
+    record(
+        title,
+        figures,
+        command=portable(results["command"]),
+        commit=", ".join(each[:7] for each in results["commit"].split(", ")) or "unknown",
+        date=results["date"],
+        packages=results["packages"],
+        data_sha256=results["data"]["sha256"],
+        seeds=results["design"]["seeds"],
+        metrics=results["metrics"],
+        baselines={name: _plain(each["figures"]) for name, each in results["baselines"].items()},
+        target={name: float(value) for name, _, value in (each.partition("=") for each in options.target)},
+        tested_on=results["tested_on"],
+        licence=results["licence"],
+        left_out=results["left_out"],
+        absent=results["data"]["absent"],
+        chart=f"charts/{chart.name}",
+    )
+    print(f"{len(figures)} rows of {options.folder} recorded")
+
+
+def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Row → metric → its figure, and how the first metric compares with the first row's."""
+    if results["not_a_result"]:
+        raise SystemExit(f"a try is no result: {results['not_a_result']}")
+    found: dict[str, dict[str, Any]] = {}
+    for name, row in results["rows"].items():
+        if row.get("failed") or not row["figures"]:
+            raise SystemExit(f"row '{name}' has trainings that failed: nothing is recorded")
+        found[name] = _plain(row["figures"])
+        for kind in ("by_call", "by_group"):
+            if f"{kind}_adjusted" in row:
+                p = row[f"{kind}_adjusted"]
+                found[name][f"p {kind.replace('_', ' ')}"] = "<0.001" if p < 0.001 else f"{p:.3f}"
+        found[name]["seconds a training"] = round(row["seconds"])
+    return found
+
+
+def portable(command: str) -> str:
+    """The command without this machine's folders: data by CALLSIFT_DATA, the project's own from its root."""
+    data, root = str(data_folder().resolve()), str(PAGE.parents[1])
+
+    def named(found: re.Match[str]) -> str:
+        path = found[0]
+        if path.startswith(data):
+            return f"$CALLSIFT_DATA{path.removeprefix(data)}"
+        return path.removeprefix(f"{root}/") if path.startswith(f"{root}/build") else Path(path).name
+
+    return re.sub(r"(?<![\w./])/[^\s,]+", named, command)
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {k: v for k, v in each.items() if v is not None} for name, each in figures.items() if "value" in each}
+
+
+if __name__ == "__main__":
+    main()

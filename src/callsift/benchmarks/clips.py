@@ -1,0 +1,64 @@
+"""Acted emotional speech: a clip is a call of one segment, and emotions have the same names in every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from callsift.errors import DataError
+from callsift.types import Call, Segment, Turn
+
+SUFFIXES: Final = (".wav", ".flac", ".ogg")
+MOODS: Final = ("neutral", "happy", "sad", "angry", "fearful", "surprised")
+"""What the data sets have in common: RAVDESS' calm is neutral, and its disgust has no counterpart."""
+MOODS_SCHEME: Final[Mapping[str, Any]] = {
+    "id": "moods",
+    "kind": "classes",
+    "grades": list(MOODS),
+    "tasks": {"mood": {mood: [mood] for mood in MOODS}},
+}
+
+
+def classes_scheme(name: str, task: str, classes: Collection[str]) -> dict[str, Any]:
+    """A label scheme of classes without order, and one task that tells them apart."""
+    return {"id": name, "kind": "classes", "grades": list(classes), "tasks": {task: {each: [each] for each in classes}}}
+
+
+def clip_files(folder: Path, inside: str) -> dict[str, Path]:
+    """The clips of a folder and of its folders that match `inside`: name without its ending → file.
+
+    Raises:
+        DataError: one name twice, or no clip at all.
+    """
+    found: dict[str, Path] = {}
+    for place in (folder, *sorted(folder.glob(inside))):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            if path.stem in found:
+                raise DataError(f"is the same clip as {found[path.stem]}; remove one of the two", path)
+            found[path.stem] = path
+    if not found:
+        raise DataError(f"no clip ({', '.join(SUFFIXES)}) lies here or in {inside}: name the data set's folder", folder)
+    return found
+
+
+def check_clips(wanted: Collection[str], files: Mapping[str, Path], table: Path) -> None:
+    """Refuse a data set of which clips are missing.
+
+    Raises:
+        DataError: how many of the clips that `table` names are not there, and the first of them.
+    """
+    if missing := [name for name in wanted if name not in files]:
+        raise DataError(
+            f"{len(missing)} of {len(wanted)} clips are not beside it, the first being '{missing[0]}'; "
+            "fetch them, or take their lines out",
+            table,
+        )
+
+
+def clip_call(name: str, file: Path, *, text: str, speaker: str, emotion: str, language: str) -> Call:
+    """A clip as a call whose only segment is heard from beginning to end; its speaker is its group."""
+    segment = Segment("0", (Turn("customer", text),), audio=file)
+    return Call(name, group=speaker, label=emotion, language=language, segments=(segment,))

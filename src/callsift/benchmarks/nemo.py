@@ -1,0 +1,135 @@
+"""nEMO: six acted emotions in Polish; the sentences are the same in each, so that only the voice tells them apart.
+
+Every speaker is asked about by itself, and nothing is known of a speaker but the clip: what the front end calls the
+call's mean is that of the clip, since the clip is the call.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from callsift.benchmarks import ravdess
+from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
+from callsift.benchmarks.clips import MOODS_SCHEME, check_clips, classes_scheme, clip_call, clip_files
+from callsift.benchmarks.reading import Row as Line
+from callsift.benchmarks.reading import read_rows
+from callsift.types import Call
+
+EMOTIONS: Final = {
+    "neutral": "neutral",
+    "happiness": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful",
+    "surprised": "surprised",
+}
+"""nEMO's name of an emotion → its name among `clips.MOODS`."""
+_COLUMNS: Final = ("file_id", "emotion", "raw_text", "speaker_id")
+_TABLE: Final = "data.tsv"
+
+
+def read(folder: Path, work: Path) -> Contents:
+    """Every clip that data.tsv names, labelled with nEMO's own names.
+
+    Raises:
+        DataError: no data.tsv, a column or a clip that is missing, a clip named twice, an unknown emotion.
+    """
+    calls = read_clips(folder)
+    speakers = {call.group for call in calls}
+    counts = (
+        Count("clips", 4481, len(calls)),
+        Count("speakers", 9, len(speakers)),
+        Count("emotions", 6, len({call.label for call in calls})),
+    )
+    return Contents(calls, counts, frozenset({"text", "audio"}))
+
+
+def read_clips(folder: Path) -> tuple[Call, ...]:
+    """The clips as calls of one segment. See `read`."""
+    path = folder / _TABLE
+    rows = read_rows(path, _COLUMNS, _clip)
+    emotions = {_clip(row): row.one_of("emotion", EMOTIONS) for row in rows}
+    files = clip_files(folder, "samples")
+    check_clips(emotions, files, path)
+    return tuple(
+        clip_call(
+            _clip(row),
+            files[_clip(row)],
+            text=row["raw_text"],
+            speaker=row.filled("speaker_id"),
+            emotion=emotions[_clip(row)],
+            language="pl",
+        )
+        for row in rows
+    )
+
+
+def _clip(row: Line) -> str:
+    return Path(row.filled("file_id")).stem
+
+
+def ravdess_clips(folder: Path, unheard: frozenset[str]) -> tuple[Call, ...]:
+    """RAVDESS' clips under the moods' names, if its folder is beside this one; no speaker is in both."""
+    beside = folder.resolve().parent / "ravdess"
+    return ravdess.mood_clips(beside) if beside.is_dir() else ()
+
+
+BENCHMARK = Benchmark(
+    name="nemo",
+    title="nEMO, six emotions in acted Polish speech, speakers unseen",
+    citation="Christop: nEMO: Dataset of Emotional Speech in Polish. LREC-COLING 2024, arXiv:2404.06292",
+    licence="CC BY-NC-SA 4.0: no weights made of it may be sold",
+    layout=(
+        "data.tsv     file_id, emotion, raw_text, normalized_text, speaker_id, gender, age; a clip a line\n"
+        "samples/     the clips, NAME.wav; also beside data.tsv, and as .flac or .ogg"
+    ),
+    read=read,
+    config={
+        "name": "nemo",
+        "labels": classes_scheme("nemo", "emotion", EMOTIONS),
+        "front_end": {"input": "logmel+pitch"},
+        "network": {
+            "streams": ["audio"],
+            "fusion": "audio",
+            "context": "none",
+            "audio_patches": [4, 2],
+            "width": 64,
+            "heads": 4,
+            "encoder_layers": 1,
+            "hidden": 32,
+            "dropout": 0.2,
+            "head_dropout": 0.3,
+        },
+        "fit": {
+            "epochs": 20,
+            "patience": 6,
+            "batch_calls": 32,
+            "learning_rate": 0.002,
+            "weight_decay": 0.1,
+            "monitor": "macro_f1",
+        },
+    },
+    rows=(
+        Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
+        Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
+        Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
+        Row(
+            "pretrain",
+            "RAVDESS' English clips first",
+            needs=frozenset({"audio"}),
+            pretrain=ravdess_clips,
+            pretrain_settings=ravdess.as_settings(MOODS_SCHEME),
+        ),
+        Row(
+            "text", "the sentences, which say nothing", ("network.streams=[text]", "network.fusion=text"), default=False
+        ),
+        ravdess.LARGE,
+    ),
+    metrics=("uar", "accuracy"),
+    division="leave-one-group-out",
+    notes=(
+        "A group is a speaker. Validation, and with it the best epoch and the temperature, is on speakers other than "
+        "the one that is asked about.",
+    ),
+)

@@ -1,0 +1,186 @@
+"""Running a benchmark: read, check, train every row on every fold with every seed, and set the figures side by side.
+
+A folder of results holds the manifest and the label scheme of what was run, every training's answers (`trials/`), and
+`results.json`, `results.md`, `results.csv` and `chart.svg`. A run that was stopped, at whatever instant, goes on by the
+same command; more rows, folds or seeds may be asked for in the same folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from callsift.benchmarks.benchmark import Benchmark, Contents
+from callsift.benchmarks.contents import counted, read_data
+from callsift.benchmarks.plan import Planned, Wanted, plan
+from callsift.benchmarks.table import figures_of, measures_of
+from callsift.benchmarks.written import chart_of, csv_of, page_of
+from callsift.canonical import sha256_of_json
+from callsift.config import train_config
+from callsift.data.manifest import call_row, write_manifest
+from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
+from callsift.labels import load_scheme
+from callsift.training.studies import report
+from callsift.training.studies.plan import DATA, Study, check_divisible
+from callsift.training.studies.study import Progress, run_study
+from callsift.types import Call
+
+SCHEMA_VERSION: Final = 1
+Say = Callable[[str], None]
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    source: Path,
+    out: Path,
+    wanted: Wanted,
+    *,
+    jobs: int = 1,
+    keep_weights: bool = False,
+    say: Say = lambda _: None,
+    progress: Progress = lambda found, total, what: found,
+) -> dict[str, Any]:
+    """Run a benchmark, or go on with it. Returns: what `results.json` holds.
+
+    Args:
+        benchmark: which.
+        source: the folder with its data, which is read and never written to.
+        out: folder of the results.
+        wanted: rows, seeds, folds, and where the encoders are.
+        jobs: processes that train.
+        keep_weights: the trained networks stay where they are.
+        say: is told, line by line, what was found and what is not run.
+        progress: shows how far it is.
+
+    Raises:
+        UsageError, DataError, ConfigError: see `read_data` and `plan`; or `out` was begun with something else.
+    """
+    with exclusive_lock(out / ".lock"):
+        contents = _read(benchmark, source, out, say)
+        planned = plan(benchmark, contents, source, out, wanted)
+        study = planned.study
+        for name, why in planned.left_out.items():
+            say(f"Row {name} is left out: {why}.")
+        if wanted.changed:
+            say(f"A try, not a result: {wanted.changed}.")
+        measures_of(benchmark, load_scheme(study.rows[0].config.labels))
+        check_divisible(study, every_grade_twice=wanted.few is None)
+        manifest = _write_data(benchmark, study.sets[DATA], out)
+        record = report.begin(study, {"data_sha256": [sha256_of_file(manifest)], "benchmark": benchmark.name})
+        failed = run_study(study, jobs=jobs, keep_weights=keep_weights, progress=progress)
+        results = _results(benchmark, source, contents, planned, wanted, record, failed)
+        write_json(out / "results.json", results)
+        write_text(out / "results.md", page_of(results))
+        write_text(out / "results.csv", csv_of(results))
+        chart = chart_of(results)
+        if chart is not None:
+            write_text(out / "chart.svg", chart)
+    return results
+
+
+def write_benchmark_manifest(benchmark: Benchmark, source: Path, out: Path, say: Say) -> Path:
+    """Read the data and write `out`/manifest.jsonl and labels.yaml alone.
+
+    Raises:
+        UsageError, DataError: see `read_data`.
+    """
+    with exclusive_lock(out / ".lock"):
+        return _write_data(benchmark, _read(benchmark, source, out, say).calls, out)
+
+
+def _read(benchmark: Benchmark, source: Path, out: Path, say: Say) -> Contents:
+    say(f"{benchmark.title}. Licence: {benchmark.licence}")
+    contents = read_data(benchmark, source, out)
+    for sentence in counted(contents):
+        say(f"  {sentence}")
+    for sentence in contents.absent:
+        say(f"  not there: {sentence}")
+    return contents
+
+
+def _write_data(benchmark: Benchmark, calls: Sequence[Call], out: Path) -> Path:
+    scheme = load_scheme(train_config(benchmark.config).labels)
+    text = yaml.safe_dump(scheme.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+    write_text(out / "labels.yaml", text)
+    write_manifest(out / "manifest.jsonl", calls)
+    return out / "manifest.jsonl"
+
+
+def _results(
+    benchmark: Benchmark,
+    source: Path,
+    contents: Contents,
+    planned: Planned,
+    wanted: Wanted,
+    record: Mapping[str, Any],
+    failed: Mapping[str, str],
+) -> dict[str, Any]:
+    study = planned.study
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "benchmark": benchmark.name,
+        "title": benchmark.title,
+        "citation": benchmark.citation,
+        "licence": benchmark.licence,
+        "not_a_result": wanted.changed,
+        "few": wanted.few,
+        "command": record["command"],
+        "date": record["date"],
+        "commit": ", ".join(sorted(_commits(study))),
+        "python": record["python"],
+        "packages": record["packages"],
+        "data": {"sha256": _hash(study.sets[DATA], source), **_data(contents, study, record)},
+        "design": {
+            "division": benchmark.division,
+            "folds": study.design.folds,
+            "asked": list(study.design.asked),
+            "seeds": list(study.design.seeds),
+        },
+        "tested_on": _tested_on(benchmark, study),
+        "metrics": list(benchmark.metrics),
+        **figures_of(benchmark, study, planned.rows, failed),
+        "left_out": dict(planned.left_out),
+        "notes": list(benchmark.notes),
+    }
+
+
+def _commits(study: Study) -> set[str]:
+    """The commits of callsift that the trainings were made with; none of an installed wheel's."""
+    runs = (study.folder_of(job) / "run/environment.json" for job in study.jobs)
+    return {each["commit"] for path in runs if path.is_file() and (each := read_json(path)).get("commit")}
+
+
+def _hash(calls: Sequence[Call], source: Path) -> str:
+    """The hash of the calls, the same wherever data and results lie; what stands in their files is not in it."""
+    rows = [call_row(call, source) for call in calls]
+    for row in rows:
+        for segment in row.get("segments", ()):
+            segment["streams"] = {name: ref["key"] for name, ref in segment.get("streams", {}).items()}
+    return sha256_of_json(rows)
+
+
+def _data(contents: Contents, study: Study, record: Mapping[str, Any]) -> dict[str, Any]:
+    calls = study.sets[DATA]
+    return {
+        "manifest_sha256": record["settings"]["data_sha256"][0],
+        "calls": len(calls),
+        "segments": sum(len(call.segments) for call in calls),
+        "groups": len(set(study.owners[DATA].values())),
+        "splits": dict(sorted(Counter(call.split for call in calls if call.split).items())),
+        "streams": sorted(contents.streams),
+        "counted": counted(contents),
+        "absent": list(contents.absent),
+    }
+
+
+def _tested_on(benchmark: Benchmark, study: Study) -> str:
+    design = study.design
+    if benchmark.division == "published":
+        return "the published test part"
+    what = "groups, each left out in turn" if benchmark.division == "leave-one-group-out" else "folds"
+    some = "" if len(design.asked) == design.folds else f", only numbers {', '.join(map(str, design.asked))}"
+    return f"{design.folds} {what}{some}"

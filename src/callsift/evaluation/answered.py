@@ -1,0 +1,240 @@
+"""What runs answered to the same calls, as rows to compare: trainings that differ in their seed alone are one row.
+
+A row's trainings are divided by seed; of one seed there may be several that answered different calls (the folds of a
+study), which count as one. What is read is a run's `predictions`, decided by its own calibration, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.canonical import sha256_of_json
+from callsift.config import TrainConfig
+from callsift.decision import decide
+from callsift.errors import DataError, UsageError
+from callsift.evaluation.predictions import FinishedRun, read_run
+from callsift.files import read_json
+from callsift.labels import NUMBER_TASK, LabelScheme
+from callsift.types import Label
+
+Item = tuple[str, str]
+"""A call and a segment of it; "" for the call itself."""
+Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of one item: its label, what it is evidence of together with others, and the probability of every grade (G,), or
+    the number (1,)."""
+
+    label: Label
+    group: str
+    said: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Trainings of the same settings. `seeds`: seed → item → its answer.
+
+    `learnt`: calls that any of them learned from, or the runs that they started from. `leaked`: those among them that
+    the very training that learned from them was asked about, too.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    config: TrainConfig
+    scheme: LabelScheme
+    seeds: Mapping[int, Mapping[Item, Answer]]
+    learnt: frozenset[str]
+    leaked: frozenset[str]
+
+    @property
+    def items(self) -> set[Item]:
+        """Those that every seed answered."""
+        return set.intersection(*(set(answers) for answers in self.seeds.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One run, read. `key`: equal for those that may be seeds or folds of one row."""
+
+    run: FinishedRun
+    answers: Mapping[Item, Answer]
+    key: str
+    learnt: frozenset[str]
+
+
+def read_rows(paths: Sequence[Path], split: str, progress: Progress) -> list[Row]:
+    """The rows of run folders, in the order given; of a study, or a row of one, all runs that it holds.
+
+    Raises:
+        UsageError: fewer than two rows.
+        DataError: no run, one that did not finish, or one without labelled predictions on `split`.
+    """
+    folders = [run for path in paths for run in runs_in(path)]
+    rows: list[list[_Read]] = []
+    for folder in progress(folders, len(folders), "reading runs"):
+        found = _read(folder, split)
+        home = next((row for row in rows if _belongs(found, row)), None)
+        if home is None:
+            rows.append([found])
+        else:
+            home.append(found)
+    if len(rows) < 2:
+        what = "no two of them differ in more than their seed" if len(folders) > 1 else "one run was given"
+        raise UsageError(f"a comparison needs at least two rows, and {what}: name another run")
+    names = _names([[each.run.folder for each in row] for row in rows])
+    return [_row(name, row) for name, row in zip(names, rows, strict=True)]
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The run folders that a path stands for: itself, or those of a study, of a row of it, or of one training.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if (path / "config.yaml").is_file() or (path / "result.json").is_file():
+        return [path]
+    for pattern in ("run", "*/run", "trials/*/*/run"):
+        if found := sorted(each for each in path.glob(pattern) if (each / "config.yaml").is_file()):
+            return found
+    raise DataError("is not a run, and holds none; name the folder that callsift train wrote" if path.is_dir()
+                    else "is not there; name the folder that callsift train wrote", path)  # fmt: skip
+
+
+def _read(folder: Path, split: str) -> _Read:
+    run = read_run(folder)
+    path = folder / f"predictions/{split}.csv"
+    other = "val" if split == "test" else "test"
+    if not path.is_file():
+        raise DataError(f"holds no predictions on the {split} split; compare by --split {other}, or train anew with a "
+                        f"{split} split in the data", folder)  # fmt: skip
+    found = run.predictions(split)
+    said = _said(run.scheme, decide(found.logits, run.scheme, run.calibration))
+    answers: dict[Item, Answer] = {}
+    each = zip(found.call_ids, found.segment_ids, found.labels, found.groups, said, strict=True)
+    for call_id, segment_id, label, group, mine in each:
+        if label is None:
+            continue
+        if (call_id, segment_id) in answers:
+            raise DataError(f"answers {shown_item((call_id, segment_id))} twice; train anew", path)
+        answers[call_id, segment_id] = Answer(label, group, mine)
+    if not answers:
+        raise DataError(f"holds no labelled {split} calls; compare by --split {other}", path)
+    splits = _splits(folder)
+    return _Read(run, answers, _key(run, splits), learnt_by(folder, splits))
+
+
+def _said(scheme: LabelScheme, verdicts: Sequence[Any]) -> NDArray[np.float64]:
+    """(items, G) probabilities in the order of the scheme's grades, or (items, 1) numbers."""
+    if scheme.kind == "number":
+        return np.array([[verdict.value] for verdict in verdicts], dtype=np.float64).reshape(-1, 1)
+    names = {members[0]: name for name, members in scheme.tasks[scheme.finest_task].items()}
+    rows = [[v.probabilities[scheme.finest_task][names[grade]] for grade in scheme.grades] for v in verdicts]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(scheme.grades))
+
+
+def _splits(folder: Path) -> dict[str, list[str]]:
+    """Which calls a run learned from, chose by and was tested on; nothing of an old run that does not tell."""
+    path = folder / "data.json"
+    found = read_json(path).get("splits", {}) if path.is_file() else {}
+    return {str(name): [str(call) for call in calls] for name, calls in found.items()}
+
+
+def learnt_by(folder: Path, splits: Mapping[str, Sequence[str]] | None = None) -> frozenset[str]:
+    """Calls that a run learned from, and those of the runs that it started from, as far as they are there."""
+    learnt = set((_splits(folder) if splits is None else splits).get("train", ()))
+    at, been = folder, {folder.resolve()}
+    while (at / "data.json").is_file() and (start := read_json(at / "data.json").get("started_from")):
+        at = Path(start["run"])
+        if at.resolve() in been:
+            break
+        been.add(at.resolve())
+        learnt |= set(_splits(at).get("train", ()))
+    return frozenset(learnt)
+
+
+def _key(run: FinishedRun, splits: Mapping[str, Sequence[str]]) -> str:
+    """Of a study's trainings the row they are of; else all settings but the seed, and the calls of all parts."""
+    trial = run.folder.resolve().parent
+    if run.folder.name == "run" and (trial / "answer.json").is_file():
+        return f"study {trial.parent}"
+    settings = run.config.model_copy(update={"fit": run.config.fit.model_copy(update={"seed": 0})})
+    return sha256_of_json(
+        [settings.model_dump(mode="json"), sorted(call for calls in splits.values() for call in calls)]
+    )
+
+
+def plain_settings(config: TrainConfig) -> dict[str, Any]:
+    """The settings, a line each (`fit.epochs`), without the seed; of a label scheme its name and tasks."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, at: str) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(inner, f"{at}.{key}" if at else str(key))
+        else:
+            found[at] = value
+
+    walk(config.model_dump(mode="json"), "")
+    if isinstance(config.labels, dict):
+        found = {key: value for key, value in found.items() if not key.startswith("labels.")}
+        found["labels"] = f"{config.labels.get('id')}: {', '.join(config.labels.get('tasks') or [NUMBER_TASK])}"
+    del found["fit.seed"]
+    return found
+
+
+def _belongs(found: _Read, row: Sequence[_Read]) -> bool:
+    """Whether a run is another seed of a row, or answered other calls than its runs of the same seed."""
+    seed = found.run.config.fit.seed
+    return found.key == row[0].key and all(
+        each.run.config.fit.seed != seed or each.answers.keys().isdisjoint(found.answers) for each in row
+    )
+
+
+def _row(name: str, runs: Sequence[_Read]) -> Row:
+    seeds: dict[int, dict[Item, Answer]] = {}
+    for each in runs:
+        seeds.setdefault(each.run.config.fit.seed, {}).update(each.answers)
+    learnt = frozenset(call for each in runs for call in each.learnt)
+    leaked = frozenset(item[0] for each in runs for item in each.answers if item[0] in each.learnt)
+    folders, first = tuple(each.run.folder for each in runs), runs[0].run
+    return Row(name, folders, first.config, first.scheme, dict(sorted(seeds.items())), learnt, leaked)
+
+
+def _names(rows: Sequence[Sequence[Path]]) -> list[str]:
+    """A short name for every row: its folder's, or what its folders' names begin with; numbered where not enough."""
+    found: list[str] = []
+    for folders in rows:
+        own = [_own_name(folder) for folder in folders]
+        name = own[0] if len(set(own)) == 1 else _beginning(own)
+        same = sum(each == name or each.rpartition(" ")[0] == name for each in found)
+        found.append(f"{name} ({same + 1})" if same else name)
+    return found
+
+
+def _own_name(folder: Path) -> str:
+    folder = folder.resolve()
+    if folder.name != "run":
+        return folder.name
+    trial = folder.parent
+    return trial.parent.name if (trial / "answer.json").is_file() else trial.name
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """What names have in common at their start, without a dangling number: `agt-1`, `agt-2` → `agt`."""
+    low, high = min(names), max(names)
+    size = next((at for at, letter in enumerate(low) if at >= len(high) or letter != high[at]), len(low))
+    common = low[:size].rstrip("0123456789").rstrip("-_. ")
+    return common.removesuffix("seed").rstrip("-_. ") or names[0]
+
+
+def shown_item(item: Item) -> str:
+    """`call 'x'`, or `segment 's' of call 'x'`."""
+    return f"segment '{item[1]}' of call '{item[0]}'" if item[1] else f"call '{item[0]}'"

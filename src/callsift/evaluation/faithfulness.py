@@ -1,0 +1,140 @@
+"""Whether evidence tells the truth: does taking out the segments that count most move the answer more than others do?
+
+The deletion test of attributions (Samek et al. 2017, «Evaluating the visualization of what a deep neural network has
+learned»; "comprehensiveness" of DeYoung et al. 2020, ERASER), with random segments of the same call beside it. Each
+segment's contribution was found by leaving out that one alone. So with one segment removed the top must win, by
+construction; with several it wins only if contributions hold together, which a recurrent network does not promise.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.errors import CallsiftError
+from callsift.evaluation.compare import clustered, clustered_difference, exchange_test
+from callsift.evaluation.graded import Progress, silently
+from callsift.evaluation.metrics import drawn_by
+from callsift.scoring.evidence import Quantity
+from callsift.scoring.scorer import Scorer
+from callsift.types import Call, PreparedCall
+
+Array = NDArray[Any]
+
+MOST_CALLS: Final = 300
+"""Calls looked at: each costs its preparation and encoding, and about a hundred passes through the `call` graph."""
+LEAST_SEGMENTS: Final = 4
+RANDOM_DRAWS: Final = 20
+"""Random choices of segments in a call, of which the mean is taken."""
+FIFTH: Final = "a fifth"
+REMOVED: Final[tuple[int | str, ...]] = (1, 2, 3, FIFTH)
+NOTE: Final = (
+    "With 1 segment removed the top moves most by construction, as its contribution is measured so; "
+    "2 and more are the check. A fifth of the segments is never less than 2."
+)
+
+
+def faithfulness(
+    scorer: Scorer,
+    calls: Sequence[Call | PreparedCall],
+    *,
+    most: int = MOST_CALLS,
+    draws: int = RANDOM_DRAWS,
+    seed: int = 0,
+    progress: Progress = silently,
+) -> dict[str, Any] | None:
+    """How far the quantity that evidence explains moves without the top segments of a call, and without random ones.
+
+    Args:
+        scorer: of a model that answers for the call.
+        calls: those with fewer than `LEAST_SEGMENTS` segments, or that can't be scored, are left out.
+        most: how many to look at, drawn by `seed`.
+        draws: random choices of segments in each.
+        seed: of both draws. The order of the calls makes no difference.
+        progress: shows how far it is.
+
+    Returns: `calls`, `segments` (their mean number in a call), `draws`, `note`, and `rows`: for every `remove` (1, 2,
+        3, "a fifth") |quantity moved|, the mean over the calls: `top`, `random` and their `difference`, each
+        {value, low, high}, 95 % bootstrap intervals over groups of calls, and `p`, two-sided, of the exchange test.
+        None where no call can be looked at, or the model answers for segments.
+    """
+    if scorer.target != "call":
+        return None
+    moved: list[dict[str, tuple[float, float]]] = []
+    groups: list[str] = []
+    names: list[str] = []
+    counts: list[int] = []
+    for call in progress(_drawn(calls, seed), len(calls), "testing evidence"):
+        if len(moved) == most:
+            continue
+        quantity = _quantity(scorer, call)
+        if quantity is None:
+            continue
+        about = call.call if isinstance(call, PreparedCall) else call
+        moved.append(_moved(quantity, draws, np.random.default_rng([seed, zlib.crc32(about.call_id.encode())])))
+        counts.append(len(quantity.vectors))
+        names.append(about.call_id)
+        groups.append(about.group or about.call_id)
+    if not moved:
+        return None
+    owners = drawn_by(groups, names)
+    return {
+        "calls": len(moved),
+        "segments": float(np.mean(counts)),
+        "draws": draws,
+        "note": NOTE,
+        "rows": [_row(remove, [each[str(remove)] for each in moved], owners) for remove in REMOVED],
+    }
+
+
+def _drawn(calls: Sequence[Call | PreparedCall], seed: int) -> list[Call | PreparedCall]:
+    """Calls in an order by the seed alone."""
+    known = sorted(calls, key=lambda one: one.call.call_id if isinstance(one, PreparedCall) else one.call_id)
+    return [known[at] for at in np.random.default_rng(seed).permutation(len(known))]
+
+
+def _quantity(scorer: Scorer, call: Call | PreparedCall) -> Quantity | None:
+    """What is explained of a call; None where it has too few segments or can't be scored."""
+    try:
+        prepared = call if isinstance(call, PreparedCall) else scorer.pipeline.prepare(call)
+        if len(prepared.segments) < LEAST_SEGMENTS:
+            return None
+        vectors, _ = scorer.vectors(prepared)
+    except CallsiftError:
+        return None
+    return scorer.quantity(vectors)
+
+
+def _moved(quantity: Quantity, draws: int, random: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """By how many segments are removed: |change| without the top ones, and its mean without random ones."""
+    count, now = len(quantity.vectors), float(quantity.here[0])
+    order = np.argsort(-np.abs(now - quantity.without_each()), kind="stable")
+    sizes = [max(2, -(-count // 5)) if isinstance(remove, str) else remove for remove in REMOVED]
+    gone = [
+        part for size in sizes for part in (order[:size], *(random.permutation(count)[:size] for _ in range(draws)))
+    ]
+    less = quantity.of(len(gone), lambda number: np.delete(quantity.vectors, gone[number], axis=0))
+    change = np.abs(now - less).reshape(len(REMOVED), 1 + draws)
+    return {str(remove): (float(row[0]), float(row[1:].mean())) for remove, row in zip(REMOVED, change, strict=True)}
+
+
+def _row(remove: int | str, moved: Iterable[tuple[float, float]], owners: Sequence[str]) -> Mapping[str, Any]:
+    pairs = np.array(list(moved))
+    top, other, nothing = pairs[:, 0], pairs[:, 1], np.zeros(len(pairs))
+    return {
+        "remove": remove,
+        "top": asdict(clustered(mean_moved, nothing, [top], owners)),
+        "random": asdict(clustered(mean_moved, nothing, [other], owners)),
+        "difference": asdict(clustered_difference(mean_moved, nothing, [top], [other], owners)),
+        "p": exchange_test(mean_moved, nothing, [top], [other], owners).p,
+    }
+
+
+def mean_moved(_: Array, moved: Array) -> float:
+    """The mean of (items,), as a metric: there is no truth to it."""
+    return float(moved.mean())

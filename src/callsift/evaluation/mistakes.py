@@ -1,0 +1,82 @@
+"""The worst mistakes: the calls whose true grade a model thought least likely, with what was said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from callsift.evaluation.graded import Graded, Progress, silently
+from callsift.evaluation.scored import by_grade
+from callsift.labels import LabelScheme
+from callsift.scoring.scorer import Scorer, result_row
+
+MOST = 20
+
+
+def worst_of(scheme: LabelScheme, items: Sequence[Graded], most: int = MOST) -> list[Graded]:
+    """Items with a wrong grade, that of the least probable true grade first; numbers by their absolute error."""
+    if scheme.kind == "number":
+        wrong = [item for item in items if error_of(scheme, item) > 0]
+        return sorted(wrong, key=lambda item: (-error_of(scheme, item), item.key))[:most]
+    wrong = [item for item in items if item.verdict.grade not in scheme.grade_set(item.label)]
+    return sorted(wrong, key=lambda item: (likely_of(scheme, item), item.key))[:most]
+
+
+def likely_of(scheme: LabelScheme, item: Graded) -> float:
+    """The probability that was given to the grades that the label allows."""
+    shares = by_grade(scheme, item.verdict.probabilities)
+    return sum(shares[grade] for grade in sorted(scheme.grade_set(item.label)))
+
+
+def error_of(scheme: LabelScheme, item: Graded) -> float:
+    """How far a number is off."""
+    assert item.verdict.value is not None
+    return abs(item.verdict.value - scheme.number(item.label))
+
+
+def mistakes_of(
+    scorer: Scorer, items: Sequence[Graded], *, moments: int = 0, progress: Progress = silently
+) -> list[dict[str, Any]]:
+    """The worst mistakes as the report shows them. `row`: the result row; of a mistake about a segment, with it alone.
+
+    `moments`: of how many segments of each the words, sounds and pauses are looked into; the calls are scored once
+    more for that.
+    """
+    worst = worst_of(scorer.scheme, items)
+    rows = [item.row for item in worst]
+    if moments:
+        again = progress(worst, len(worst), "looking into mistakes")
+        rows = [_looked_into(scorer, item, moments) for item in again]
+    return [_row_of(scorer.scheme, item, row) for item, row in zip(worst, rows, strict=True)]
+
+
+def _looked_into(scorer: Scorer, item: Graded, moments: int) -> Any:
+    """The item's result row with moments; without, where the call can't be scored, or cut, as it was the first time.
+
+    What was odd stays as it was: to whoever reads a call that is transcribed already, the text is given.
+    """
+    again = result_row(scorer.score(item.call, moments=moments))
+    if [each["segment_id"] for each in again["segments"]] != [each["segment_id"] for each in item.row["segments"]]:
+        return item.row
+    return {**again, "warnings": item.row["warnings"], "error": None}
+
+
+def _row_of(scheme: LabelScheme, item: Graded, row: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "call_id": item.call.call_id,
+        "label": list(item.label) if isinstance(item.label, tuple) else item.label,
+        "grade": item.verdict.grade,
+        "propensity": item.verdict.propensity,
+        "probability_of_label": None,
+        "duration_s": row["duration_s"],
+        "language": row["language"],
+        "row": row,
+    }
+    if scheme.kind == "number":
+        found |= {"value": item.verdict.value, "error": error_of(scheme, item)}
+    else:
+        found["probability_of_label"] = likely_of(scheme, item)
+    if item.segment_id:
+        found["segment_id"] = item.segment_id
+        found["row"] = {**row, "segments": [each for each in row["segments"] if each["segment_id"] == item.segment_id]}
+    return found

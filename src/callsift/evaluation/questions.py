@@ -1,0 +1,156 @@
+"""What rows of runs are asked side by side: every metric of every task, as arrays of truth and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callsift.errors import UsageError
+from callsift.evaluation.answered import Item, Row
+from callsift.evaluation.metrics import ALL_METRICS, CLASS_METRICS, METRIC_NAMES, NUMBER_METRICS, Metric
+from callsift.evaluation.ranking import auroc
+from callsift.evaluation.reliability import brier, buyer_of, calibration_error, mass_bins
+from callsift.labels import LabelScheme
+
+Array = NDArray[Any]
+Answers = Mapping[str, Mapping[int, Array]]
+"""Row → seed → (items, …)."""
+
+PROBABILITY_METRICS: Final = {"auroc": "AUROC of buyers", "ece": "ECE", "brier": "Brier"}
+"""What is asked of probabilities: of the propensity, and of the finest task."""
+LESS_IS_BETTER: Final = frozenset({"mean_absolute_error", "ece", "brier"})
+_FEW: Final = ("accuracy", "macro_f1", "auroc", "ece", "brier", "mean_absolute_error", "correlation", "acc2_non0")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One metric of one task. `truth` (items,), `said`: what every row said of each item with every seed, as the metric
+    takes it. `owners`: of every item what is drawn and exchanged together with it."""
+
+    task: str
+    key: str
+    name: str
+    metric: Metric
+    truth: Array
+    said: Answers
+    owners: list[str]
+
+
+def known_metrics(scheme: LabelScheme) -> dict[str, str]:
+    """The metrics that rows of a scheme can be compared by: key → its name for people."""
+    if scheme.range is not None:
+        low, high = scheme.range
+        kept = [key for key in NUMBER_METRICS if low == -high or key in ("mean_absolute_error", "correlation")]
+        return {key: METRIC_NAMES[key] for key in kept}
+    kept = [key for key in CLASS_METRICS if scheme.kind == "ordered" or key != "quadratic_kappa"]
+    more = {key: name for key, name in PROBABILITY_METRICS.items() if key != "auroc" or scheme.positive}
+    return {**{key: METRIC_NAMES[key] for key in kept}, **more}
+
+
+def chosen_metrics(scheme: LabelScheme, wanted: Sequence[str]) -> dict[str, str]:
+    """Those wanted, or a readable few.
+
+    Raises:
+        UsageError: one that this scheme does not have.
+    """
+    known = known_metrics(scheme)
+    if unknown := [key for key in wanted if key not in known]:
+        raise UsageError(f"--metrics {unknown[0]}: label scheme '{scheme.id}' is compared by {', '.join(known)}")
+    return {key: known[key] for key in (dict.fromkeys(wanted) or _FEW) if key in known}
+
+
+def questions_of(
+    rows: Sequence[Row],
+    first: Row,
+    items: Sequence[Item],
+    owners: Sequence[str],
+    metrics: Mapping[str, str],
+    tasks: Sequence[str],
+) -> Iterator[Question]:
+    """Every metric of every task that labels settle, by the label scheme of `first`."""
+    scheme = first.scheme
+    labels = [next(iter(first.seeds.values()))[item].label for item in items]
+    said = {
+        row.name: {seed: np.stack([answers[item].said for item in items]) for seed, answers in row.seeds.items()}
+        for row in rows
+    }
+    asked = partial(_asked, said=said, owners=owners)
+    if scheme.kind == "number":
+        numbers = [scheme.number(label) for label in labels]
+        for key, name in metrics.items():
+            yield from asked((scheme.finest_task, key, name), ALL_METRICS[key], numbers, _number, kind=np.float64)
+        return
+    for task in tasks:
+        names, member = list(scheme.tasks[task]), scheme.membership(task).astype(np.float64)
+        known = [None if (found := scheme.class_of(task, label)) is None else names.index(found) for label in labels]
+        for key, name in metrics.items():
+            if key not in PROBABILITY_METRICS:
+                yield from asked((task, key, name), ALL_METRICS[key], known, partial(_likeliest, member))
+        if task != scheme.finest_task:
+            continue
+        buyers = [buyer_of(scheme, label) for label in labels]
+        if "auroc" in metrics and {True, False} <= set(buyers):
+            kept = [scheme.grades.index(grade) for grade in scheme.positive]
+            about = ("propensity", "auroc", metrics["auroc"])
+            yield from asked(about, auroc, buyers, partial(_propensity, kept), kind=np.bool_)
+        if "ece" in metrics:
+            yield from asked((task, "ece", metrics["ece"]), _ece, known, partial(_sure_and_right, member))
+        if "brier" in metrics:
+            yield from asked((task, "brier", metrics["brier"]), _mean, known, partial(_brier, member))
+
+
+def _asked(
+    about: tuple[str, str, str],
+    metric: Metric,
+    known: Sequence[Any],
+    say: Callable[[Array, Array], Array],
+    *,
+    said: Answers,
+    owners: Sequence[str],
+    kind: type = np.int64,
+) -> Iterator[Question]:
+    """The question of the items whose truth is known; none where no item's is. `say`: answers, truth → (items, …)."""
+    at = np.array([place for place, value in enumerate(known) if value is not None], dtype=np.int64)
+    truth: Array = np.array([value for value in known if value is not None], dtype=kind)
+    if len(at):
+        mine = {row: {seed: say(each[at], truth) for seed, each in seeds.items()} for row, seeds in said.items()}
+        yield Question(*about, metric, truth, mine, [owners[place] for place in at])
+
+
+def _number(answers: Array, _: Array) -> Array:
+    return answers[:, 0]
+
+
+def _likeliest(member: Array, answers: Array, _: Array) -> Array:
+    """(items, G) → the task's class (items,), of membership (K, G)."""
+    return np.asarray((answers @ member.T).argmax(axis=1))
+
+
+def _propensity(positive: Sequence[int], answers: Array, _: Array) -> Array:
+    return np.asarray(answers[:, positive].sum(axis=1))
+
+
+def _sure_and_right(member: Array, answers: Array, truth: Array) -> Array:
+    """(items, 2): the probability of the likeliest class, and whether that one is true."""
+    probabilities = answers @ member.T
+    return np.stack([probabilities.max(axis=1), probabilities.argmax(axis=1) == truth], axis=1)
+
+
+def _brier(member: Array, answers: Array, truth: Array) -> Array:
+    return brier(answers @ member.T, truth)
+
+
+def _mean(_: Array, scores: Array) -> float:
+    """Brier's score of items whose scores (items,) are known."""
+    return float(scores.mean())
+
+
+def _ece(_: Array, sure_and_right: Array) -> float:
+    """Calibration error with bins of equal mass, of (items, 2)."""
+    sure, right = sure_and_right.T
+    return calibration_error(sure, right, mass_bins(sure))

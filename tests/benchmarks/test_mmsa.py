@@ -1,0 +1,179 @@
+"""CMU-MOSI in every layout: what is read of each, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.benchmarks.mosi_made import CLIPS, features, make_features, make_lines, make_table
+from tests.benchmarks.tables_made import change_cell
+
+from callsift.benchmarks.mmsa import calls_of, read, read_features, read_lines
+from callsift.benchmarks.safe_pickle import read_arrays
+from callsift.data.arrays import read_stream
+from callsift.errors import DataError
+
+PUBLISHED = {"videos": 93, "train": 1284, "val": 229, "test": 686}
+
+
+def reading(folder: Path, scratch: Path) -> Any:
+    return read(folder, scratch, name="mosi", published=PUBLISHED)
+
+
+def test_lines_become_videos_whose_utterances_are_in_order(tmp_path: Path) -> None:
+    found = reading(make_lines(tmp_path / "in"), tmp_path)
+    by_id = {call.call_id: call for call in found.calls}
+    assert {name: call.split for name, call in by_id.items()} == {
+        "v0": "train", "v1": "train", "v2": "train", "v3": "val", "v4": "test", "v5": "test",
+    }  # fmt: skip
+    segments = by_id["v1"].segments
+    assert [segment.segment_id for segment in segments] == ["0", "1", "2", "3"]
+    assert [segment.label for segment in segments] == [1.5, 0.0, 2.0, -3.0]
+    assert segments[0].turns[0].text == "great happy love 1"
+    stream = read_stream(segments[0].streams["audio"])
+    assert stream.shape == (1, 73)
+    assert stream[0, 0] == 1.5
+    assert found.streams == {"text", "numbers"}
+    assert [(count.what, count.published, count.found) for count in found.counts] == [
+        ("utterances", 2199, 24), ("videos", 93, 6),
+        ("utterances, train", 1284, 12), ("utterances, val", 229, 4), ("utterances, test", 686, 8),
+    ]  # fmt: skip
+
+
+def test_a_table_with_clips_and_features(tmp_path: Path) -> None:
+    folder = make_table(tmp_path / "in", clips=True)
+    make_features(folder / "Processed", "aligned_50.pkl")
+    (folder / "Raw/v0/1.wav").unlink()
+    found = reading(folder, tmp_path)
+    first, second = found.calls[0].segments[:2]
+    assert first.audio == folder / "Raw/v0/0.wav"
+    assert second.audio is None
+    assert read_stream(first.streams["audio"]).shape == (1, 5)
+    assert found.streams == {"text", "clips", "frames"}
+    assert found.absent == ("1 of 24 clips, as Raw/v0/1.mp4",)
+
+
+def test_a_table_alone_is_text_and_says_what_is_not_there(tmp_path: Path) -> None:
+    found = reading(make_table(tmp_path / "in"), tmp_path)
+    assert found.streams == {"text"}
+    assert [sentence.partition(",")[0] for sentence in found.absent] == [
+        "24 of 24 clips", "a feature file (unaligned_50.pkl or aligned_50.pkl)",
+    ]  # fmt: skip
+    assert sum(len(call.segments) for call in found.calls) == 6 * CLIPS
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_feature_file_alone_has_words_labels_and_frames_of_their_length(protocol: int, tmp_path: Path) -> None:
+    found = reading(make_features(tmp_path / "in", protocol=protocol), tmp_path)
+    segments = found.calls[0].segments
+    frames = [read_stream(segment.streams["audio"]) for segment in segments]
+    assert [len(each) for each in frames] == [1, 2, 3, 4]  # audio_lengths
+    assert np.isnan(frames[1][0, 0])  # −inf in the file
+    assert np.array_equal(frames[1][1], features()["train"]["audio"][1, 1])
+    assert [segment.label for segment in segments] == [-3.0, 1.5, 0.0, 2.0]
+    assert found.streams == {"text", "frames"}
+
+
+def test_without_lengths_frames_of_zeros_are_padding(tmp_path: Path) -> None:
+    whole = features()
+    for part in whole.values():
+        del part["audio_lengths"]
+        part["audio"][:, :, 0] = 1
+        part["audio"][:, 4:] = 0
+        part["audio"][0] = 0
+    (tmp_path / "unaligned_50.pkl").write_bytes(pickle.dumps(whole))
+    lengths = [0 if each.values is None else len(each.values) for each in read_features(tmp_path / "unaligned_50.pkl")]
+    assert lengths[:3] == [1, 4, 4]  # nothing at all is one frame of zeros
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("touched"),)
+
+
+def test_a_pickle_that_names_code_is_refused_and_nothing_of_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "unaligned_50.pkl").write_bytes(pickle.dumps({"train": _Harmful()}))
+    with pytest.raises(DataError, match=r"unaligned_50.pkl: is refused: it names .*, which is neither an array"):
+        reading(tmp_path, tmp_path)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"cnumpy\nload\n(S'x'\ntR.",
+        b"cnumpy.core.multiarray\nfromfile\n(S'x'\ntR.",
+        b"c_codecs\nencode\n(Vx\nVpunycode\ntR.",
+        pickle.dumps(np.zeros(9))[:-20],
+        b"",
+        b"PK\x03\x04",
+    ],
+)
+def test_other_names_other_codecs_and_damage_are_refused(harm: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(harm)
+    with pytest.raises(DataError, match=r"x.pkl: is refused: .*Fetch the published file anew"):
+        read_arrays(tmp_path / "x.pkl")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda whole: whole.pop("valid"), "must hold train, valid and test"),
+        (lambda whole: whole["test"].pop("raw_text"), "test has no 'raw_text'"),
+        (lambda whole: whole["train"].update(id=["v0", "v1"]), "ids, texts, labels and features"),
+        (lambda whole: whole["train"].update(id=["a"] * 12), "not of the form VIDEO"),
+    ],
+)
+def test_a_feature_file_of_another_layout_is_named(change: Any, words: str, tmp_path: Path) -> None:
+    whole = features()
+    change(whole)
+    (tmp_path / "unaligned_50.pkl").write_bytes(pickle.dumps(whole))
+    with pytest.raises(DataError, match=words):
+        reading(tmp_path, tmp_path)
+
+
+def test_wrong_lines_name_file_and_line(tmp_path: Path) -> None:
+    folder = make_lines(tmp_path)
+    path = folder / "mosi_aligned.jsonl"
+    lines = path.read_text("utf-8").splitlines()
+    for wrong, words in (
+        (lines[0], "line 25: utterance v5/3 stands there already"),
+        (json.dumps({**json.loads(lines[0]), "label": 9}), "line 25: no utterance of the layout: ValueError label"),
+        ("{}", "line 25: no utterance of the layout: KeyError"),
+    ):
+        path.write_text("\n".join([*lines, wrong]), "utf-8")
+        with pytest.raises(DataError, match=words):
+            reading(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"label": "nan"}, "line 4: 'label' must be a number from −3 to 3, not 'nan'"),
+        ({"label": "4"}, "line 4: 'label' must be"),
+        ({"mode": "dev"}, "line 4: 'mode' is 'dev', not one of"),
+        ({"clip_id": "0"}, "line 4: stands on line 2 already"),
+        ({"mode": "test"}, "video 'v0' lies in two parts"),
+    ],
+)
+def test_wrong_cells_of_the_table_name_their_line(cells: dict[str, str], words: str, tmp_path: Path) -> None:
+    make_table(tmp_path)
+    change_cell(tmp_path / "label.csv", 2, **cells)
+    with pytest.raises(DataError, match=words):
+        reading(tmp_path, tmp_path)
+
+
+@pytest.mark.data
+def test_all_of_the_real_set_is_read(data_folder: Path, tmp_path: Path) -> None:
+    found = reading(data_folder / "mosi", tmp_path)
+    assert all(count.found == count.published for count in found.counts)
+    calls = calls_of(read_lines(data_folder / "mosi/mosi_aligned.jsonl"), None)
+    assert all(segment.streams == {} for call in calls for segment in call.segments)

@@ -1,0 +1,83 @@
+"""CMU-MOSI and CMU-MOSEI from each published layout to a table, through the command line, with random encoders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.benchmarks.mosi_made import make_features, make_lines, make_table
+from tests.benchmarks.tables_made import save_encoders
+from tests.cli.commands import callsift
+
+from callsift.benchmarks.mosi import LARGE, METRICS, MINILM
+from callsift.benchmarks.names import load_benchmark
+from callsift.config import train_config
+
+SMALL = (
+    "network.width=16", "network.heads=2", "network.feed_forward=16", "network.hidden=8", "fit.epochs=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """`--encoder` for every hub id of the rows."""
+    audio, text = save_encoders(tmp_path_factory.mktemp("models"), LARGE["audio"], LARGE["text"])
+    minilm = f"{MINILM['text']}={text.partition('=')[2]}"
+    return tuple(part for option in (audio, text, minilm) for part in ("--encoder", option))
+
+
+def ran(name: str, folder: Path, out: Path, rows: str, encoders: tuple[str, ...], *more: str) -> dict[str, object]:
+    """A run that succeeds; its results."""
+    options = [part for setting in (*SMALL, *more) for part in ("--set", setting)]
+    done = callsift("bench", name, "--data", folder, "-o", out, "--rows", rows, "--seeds", "1", *encoders, *options)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, object] = json.loads((out / "results.json").read_text("utf-8"))
+    assert list(results["rows"]) == [row.name for row in load_benchmark(name).rows if row.name in rows.split(",")]  # type: ignore[call-overload]
+    for row in results["rows"].values():  # type: ignore[attr-defined]
+        assert set(row["figures"]) == set(METRICS)
+        assert row["items"] == 8
+    assert "WARNING: 2,199 are published" in done.stderr or "WARNING: 22,856 are published" in done.stderr
+    return results
+
+
+def test_every_fusion_by_lines_of_numbers(encoders: tuple[str, ...], tmp_path: Path) -> None:
+    rows = "msmt-fn,agt,mmml,concat,audio,minilm-tuned,text"
+    results = ran("mosi", make_lines(tmp_path / "in"), tmp_path / "out", rows, encoders)
+    assert results["data"]["streams"] == ["numbers", "text"]  # type: ignore[index]
+    assert set(results["baselines"]) == {"majority", "tfidf"}  # type: ignore[call-overload]
+
+
+def test_the_papers_network_hears_the_clips_beside_its_published_figures(
+    encoders: tuple[str, ...], tmp_path: Path
+) -> None:
+    smaller = ("network.cross_layers=1", "network.context_layers=1", "fit.device=cpu", "fit.batch_calls=2")
+    rows = "msmt-fn-clips,paper-msmt-fn"
+    results = ran("mosi", make_table(tmp_path / "in", clips=True), tmp_path / "out", rows, encoders, *smaller)
+    figure = results["rows"]["paper-msmt-fn"]["figures"]["acc2_non0"]  # type: ignore[index]
+    assert figure["published"] == 0.9121
+    assert figure["difference_to_published"] == pytest.approx(figure["value"] - 0.9121)
+    assert "0.9121 (ours −" in (tmp_path / "out/results.md").read_text("utf-8")
+
+
+def test_mosei_by_its_feature_file(encoders: tuple[str, ...], tmp_path: Path) -> None:
+    folder = make_features(make_table(tmp_path / "in"), width=74)
+    results = ran("mosei", folder, tmp_path / "out", "text,msmt-fn-frames", encoders)
+    assert results["data"]["streams"] == ["frames", "text"]  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_mosi_by_its_feature_file_alone_and_mosei_by_clips(encoders: tuple[str, ...], tmp_path: Path) -> None:
+    ran("mosi", make_features(tmp_path / "one", "aligned_50.pkl"), tmp_path / "a", "text,msmt-fn-frames", encoders)
+    ran("mosei", make_table(tmp_path / "two", clips=True), tmp_path / "b", "msmt-fn-clips", encoders)
+
+
+@pytest.mark.parametrize("name", ["mosi", "mosei"])
+def test_every_row_is_a_configuration(name: str) -> None:
+    benchmark = load_benchmark(name)
+    for row in benchmark.rows:
+        config = train_config(benchmark.config, row.settings)
+        assert config.target == "segment"
+        assert {stream for stream in row.encoders if config.network.encoder(stream).pretrained} == set(row.encoders)
+        assert row.default == (row.name.partition("-")[0] != "paper")
+        assert set(row.paper) <= set(METRICS)

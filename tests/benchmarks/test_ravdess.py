@@ -1,0 +1,64 @@
+"""RAVDESS: what a file name says, a whole run on a few made clips, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.benchmarks.clips_made import make_ravdess, write_clip
+from tests.benchmarks.runs import TINY_AUDIO, run_few
+
+from callsift.benchmarks import ravdess
+from callsift.benchmarks.clips import MOODS
+from callsift.errors import DataError
+
+
+def test_a_name_says_emotion_statement_and_actor(tmp_path: Path) -> None:
+    make_ravdess(tmp_path, [1, 12], song=True)
+    contents = ravdess.read(tmp_path, tmp_path / "work")
+    assert [count.found for count in contents.counts] == [16, 2, 8]
+    assert contents.absent == ("1 sung clips are left out.",)
+    calls = {call.call_id: call for call in contents.calls}
+    fearful = calls["03-01-06-01-02-01-12"]  # the example of RAVDESS' own page
+    assert (fearful.label, fearful.group, fearful.language) == ("fearful", "actor-12", "en")
+    assert fearful.segments[0].turns[0].text == "Dogs are sitting by the door."
+
+
+def test_the_moods_take_calm_for_neutral_and_leave_out_disgust(tmp_path: Path) -> None:
+    moods = Counter(call.label for call in ravdess.mood_clips(make_ravdess(tmp_path, [1])))
+    assert moods == Counter(MOODS) + Counter(["neutral"])
+
+
+@pytest.mark.parametrize("name", ["03-01-09-01-01-01-01.wav", "03-01-01-01-01-01-25.wav", "hello.wav"])
+def test_another_name_is_refused(tmp_path: Path, name: str) -> None:
+    write_clip(tmp_path / "Actor_01" / name, 0, 0)
+    with pytest.raises(DataError, match=f"{name}: is not named as RAVDESS' clips are"):
+        ravdess.read_clips(tmp_path)
+
+
+def test_a_clip_in_two_folders_is_refused(tmp_path: Path) -> None:
+    make_ravdess(tmp_path, [1])
+    write_clip(tmp_path / "03-01-01-01-01-01-01.ogg", 0, 0)
+    with pytest.raises(DataError, match="is the same clip as"):
+        ravdess.read_clips(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no clip"):
+        ravdess.read_clips(tmp_path)
+
+
+def test_it_is_run_from_the_published_layout(tmp_path: Path) -> None:
+    """One of two folds of four actors: two are asked about, whole."""
+    make_ravdess(tmp_path / "data", [1, 2, 3, 4])
+    found = run_few(replace(ravdess.BENCHMARK, folds=2), tmp_path / "data", tmp_path / "out", ("audio",), TINY_AUDIO)
+    assert (found["rows"]["audio"]["items"], found["rows"]["audio"]["groups"]) == (16, 2)
+    assert 0 <= found["rows"]["audio"]["figures"]["uar"]["value"] <= 1
+
+
+@pytest.mark.data
+def test_the_real_clips_are_all_there(data_folder: Path, tmp_path: Path) -> None:
+    contents = ravdess.read(data_folder / "ravdess", tmp_path)
+    assert all(count.found == count.published for count in contents.counts)

@@ -1,0 +1,48 @@
+"""`callsift compare` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import refusal
+from tests.evaluation.runs import graded_run
+from typer.testing import CliRunner
+
+from callsift.cli import app
+from callsift.errors import UsageError
+
+RUNNER = CliRunner()
+CALLS = [(f"c{at}", "AE"[at % 2], "AE"[at % 2 if at < 8 else 0]) for at in range(12)]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two runs."""
+    folder = tmp_path_factory.mktemp("compare")
+    return [str(graded_run(folder / name, CALLS, settings=[f"fit.epochs={epochs}"])) for name, epochs in
+            (("long", 20), ("short", 5))]  # fmt: skip
+
+
+def test_a_table_and_files(runs: list[str], tmp_path: Path) -> None:
+    for suffix in ("json", "html"):
+        path = tmp_path / f"out.{suffix}"
+        done = RUNNER.invoke(app, ["compare", *runs, "--metrics", "accuracy,ece", "--task", "five", "-o", str(path)])
+        assert done.exit_code == 0, done.output
+        assert path.stat().st_size > 100
+    for said in ("0.833 [", "ECE ↓", "vs long", "setting that differs", "fit.epochs", "12 calls, split test", "Holm"):
+        assert said in done.output
+    assert json.loads((tmp_path / "out.json").read_text())["schema_version"] == 1
+
+
+def test_wrong_use(runs: list[str], tmp_path: Path) -> None:
+    refused = RUNNER.invoke(app, ["compare", *runs, "-o", str(tmp_path / "out.txt")])
+    assert isinstance(refused.exception, UsageError)
+    assert "written as .json, .csv, .html, .md" in str(refused.exception)
+
+
+def test_an_error_is_one_sentence(runs: list[str]) -> None:
+    done = refusal("compare", runs[0], "/absent")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "callsift: /absent: is not there; name the folder that callsift train wrote\n"

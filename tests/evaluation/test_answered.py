@@ -1,0 +1,116 @@
+"""Run folders become rows: seeds and folds of one training together, anything else apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.evaluation.runs import graded_run
+
+from callsift.errors import DataError, UsageError
+from callsift.evaluation.answered import learnt_by, read_rows, runs_in
+
+CALLS = [("a", "A", "A"), ("b", "B", "D"), ("c", "E", "E")]
+
+
+def through(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+    yield from items
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_row(tmp_path: Path) -> None:
+    runs = [
+        graded_run(tmp_path / f"{name}-{seed}", CALLS, settings=[f"fit.seed={seed}", f"fit.epochs={epochs}"])
+        for name, epochs in (("long", 20), ("short", 5))
+        for seed in (2, 1)
+    ]
+    rows = read_rows(runs, "test", through)
+    assert [(row.name, list(row.seeds), row.folders) for row in rows] == [
+        ("long", [1, 2], tuple(runs[:2])),
+        ("short", [1, 2], tuple(runs[2:])),
+    ]
+    answer = rows[0].seeds[1]["b", ""]
+    assert (answer.label, answer.said.argmax()) == ("B", 3)
+    assert answer.said == pytest.approx([0.05, 0.05, 0.05, 0.8, 0.05], abs=1e-4)
+
+
+def test_a_run_named_twice_is_two_rows(tmp_path: Path) -> None:
+    run = graded_run(tmp_path / "one", CALLS)
+    assert [row.name for row in read_rows([run, run], "test", through)] == ["one", "one (2)"]
+
+
+def test_folds_of_one_training_are_one_row(tmp_path: Path) -> None:
+    """Their test calls are apart, and all parts together hold the same calls."""
+    first = graded_run(tmp_path / "plain/fold-0", CALLS[:2], train=["c"])
+    second = graded_run(tmp_path / "plain/fold-1", CALLS[2:], train=["a", "b"])
+    other = graded_run(tmp_path / "other", CALLS, settings=["fit.epochs=3"])
+    rows = read_rows([first, second, other], "test", through)
+    assert [(row.name, sorted(call for call, _ in row.items)) for row in rows] == [
+        ("fold", ["a", "b", "c"]),
+        ("other", ["a", "b", "c"]),
+    ]
+    assert rows[0].leaked == frozenset()
+
+
+def test_a_study_is_its_rows(tmp_path: Path) -> None:
+    for name, epochs in (("full", 20), ("no-context", 3)):
+        for fold, calls in ((1, CALLS[:1]), (2, CALLS[1:])):
+            for seed in (1, 2):
+                trial = tmp_path / f"trials/{name}/fold-{fold}-seed-{seed}"
+                graded_run(trial / "run", calls, settings=[f"fit.seed={seed}", f"fit.epochs={epochs}"],
+                           train=[f"{fold}-{seed}"])  # fmt: skip
+                (trial / "answer.json").write_text("{}")
+    rows = read_rows([tmp_path], "test", through)
+    assert [(row.name, list(row.seeds), len(row.folders), len(row.items)) for row in rows] == [
+        ("full", [1, 2], 4, 3),
+        ("no-context", [1, 2], 4, 3),
+    ]
+    assert len(runs_in(tmp_path / "trials/full")) == 4
+    assert runs_in(tmp_path / "trials/full/fold-1-seed-1") == [tmp_path / "trials/full/fold-1-seed-1/run"]
+
+
+def test_what_is_learned_before_counts_too_and_a_ring_of_starts_ends(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    graded_run(one, CALLS, train=["x", "a"], started_from=two)
+    graded_run(two, CALLS, train=["y"], started_from=one)
+    assert learnt_by(two) == {"a", "x", "y"}
+    rows = read_rows([two, graded_run(tmp_path / "three", CALLS, settings=["fit.epochs=3"])], "test", through)
+    assert [row.leaked for row in rows] == [{"a"}, frozenset()]
+
+
+def test_unlabelled_calls_are_left_out_and_one_answered_twice_is_refused(tmp_path: Path) -> None:
+    run = graded_run(tmp_path / "one", [*CALLS, ("d", "", "A")])
+    other = graded_run(tmp_path / "two", [CALLS[0], CALLS[0]])
+    rows = read_rows([run, run], "test", through)
+    assert rows[0].items == {("a", ""), ("b", ""), ("c", "")}
+    with pytest.raises(DataError, match="answers call 'a' twice"):
+        read_rows([run, other], "test", through)
+
+
+def test_what_is_no_finished_run_is_said(tmp_path: Path) -> None:
+    run = graded_run(tmp_path / "one", CALLS)
+    begun = graded_run(tmp_path / "begun", CALLS)
+    (begun / "result.json").unlink()
+    (tmp_path / "empty").mkdir()
+    unlabelled = graded_run(tmp_path / "unlabelled", [("a", "", "A")])
+    for other, why in (
+        (tmp_path / "absent", "is not there"),
+        (tmp_path / "empty", "is not a run, and holds none"),
+        (begun, "did not finish"),
+        (unlabelled, "holds no labelled test calls"),
+        (
+            graded_run(tmp_path / "val", CALLS, split="val"),
+            "holds no predictions on the test split; compare by --split val",
+        ),
+    ):
+        with pytest.raises(DataError, match=why):
+            read_rows([run, other], "test", through)
+
+
+def test_one_row_is_no_comparison(tmp_path: Path) -> None:
+    runs = [graded_run(tmp_path / f"one-{seed}", CALLS, settings=[f"fit.seed={seed}"]) for seed in (1, 2)]
+    with pytest.raises(UsageError, match="at least two rows, and one run was given"):
+        read_rows(runs[:1], "test", through)
+    with pytest.raises(UsageError, match="no two of them differ in more than their seed"):
+        read_rows(runs, "test", through)

@@ -1,0 +1,143 @@
+"""Figures by length, language, group and confidence; the gain of an evaluation; the worst mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callsift.decision import Verdict
+from callsift.evaluation.breakdowns import breakdowns_of
+from callsift.evaluation.gain import gain_of
+from callsift.evaluation.graded import Graded
+from callsift.evaluation.mistakes import worst_of
+from callsift.labels import LabelScheme, load_scheme
+from callsift.types import Call, Label
+
+SCHEME = load_scheme("donation")
+MOOD = LabelScheme(id="mood", kind="number", range=(-3.0, 3.0))
+
+
+def item(at: int, label: Label = "yes", said: str = "yes", likely: float = 0.5, **about: Any) -> Graded:
+    """A call that was said to be of a grade; `about`: seconds, language, group, confidence, segments."""
+    row = {"duration_s": about.get("seconds"), "language": about.get("language"), "segments": [0] * about.get("cut", 1)}
+    shares = {"donated": {"yes": likely, "no": 1 - likely}}
+    verdict = Verdict(said, likely, None, shares, shares)
+    call = Call(f"c{at:02d}", group=about.get("group"))
+    return Graded(call, "", label, verdict, "", about.get("confidence"), row)
+
+
+def tables(items: list[Graded]) -> dict[str, list[dict[str, Any]]]:
+    return breakdowns_of(SCHEME, items, [each.group for each in items])
+
+
+def test_quarters_of_the_length() -> None:
+    items = [item(at, said="yes" if at < 10 else "no", seconds=60.0 * at) for at in range(20)]
+    rows = tables(items)["length"]
+    assert [row["name"] for row in rows] == ["0:00–4:00", "5:00–9:00", "10:00–14:00", "15:00–19:00"]
+    assert [row["calls"] for row in rows] == [5, 5, 5, 5]
+    assert [row["figure"]["value"] for row in rows] == [1.0, 1.0, 0.0, 0.0]
+    assert all(row["few"] for row in rows)
+    # Wilson's interval of 5 of 5: 5 / (5 + 1.96²) to 1
+    assert rows[0]["figure"]["low"] == pytest.approx(5 / (5 + 1.959964**2), abs=1e-6)
+
+
+def test_without_recordings_the_segments_are_the_length() -> None:
+    rows = tables([item(at, cut=1 + at // 10) for at in range(40)])["length"]
+    assert [row["name"] for row in rows] == ["1 segment", "2 segments", "3 segments", "4 segments"]
+    assert not any(row["few"] for row in rows)
+
+
+def test_some_have_no_recording() -> None:
+    items = [item(at, seconds=None if at < 3 else 60.0) for at in range(8)]
+    assert [(row["name"], row["calls"]) for row in tables(items)["length"]] == [("1:00", 5), ("no recording", 3)]
+
+
+def test_languages_by_how_many_calls_there_are() -> None:
+    items = [item(at, language="zh" if at % 3 else None if at == 0 else "en") for at in range(12)]
+    rows = tables(items)["language"]
+    assert [(row["name"], row["calls"], row["few"]) for row in rows] == [
+        ("zh", 8, True), ("en", 3, True), ("unknown", 1, True),
+    ]  # fmt: skip
+
+
+def test_a_table_of_one_row_is_none() -> None:
+    assert tables([item(at, language="zh", seconds=60.0) for at in range(12)]) == {}
+
+
+def test_ten_groups_and_the_rest() -> None:
+    items = [item(at, group=f"g{min(at // 2, 14):02d}") for at in range(32)]
+    rows = tables(items)["group"]
+    assert len(rows) == 11
+    assert (rows[0]["name"], rows[0]["calls"]) == ("g14", 4)
+    assert (rows[-1]["name"], rows[-1]["calls"]) == ("5 other groups", 10)
+    assert "group" not in tables([item(at, group=f"g{at}") for at in range(32)])
+
+
+def test_thirds_of_the_confidence_and_given_text() -> None:
+    items = [item(at, confidence=None if at == 9 else at / 10) for at in range(10)]
+    rows = tables(items)["asr_confidence"]
+    assert [(row["name"], row["calls"]) for row in rows] == [
+        ("0.00–0.20", 3), ("0.30–0.50", 3), ("0.60–0.80", 3), ("not known", 1),
+    ]  # fmt: skip
+
+
+def test_calls_of_one_group_say_as_much_as_one() -> None:
+    """Wilson's interval of 1 of 1 is (0.2065, 1)."""
+    items = [item(at, seconds=1.0 if at < 6 else 60.0, group="one" if at < 6 else f"g{at}") for at in range(12)]
+    short, long = tables(items)["length"]
+    assert short["figure"]["low"] == pytest.approx(0.2065, abs=1e-4)
+    assert long["figure"]["low"] > 0.5
+
+
+def test_the_error_of_numbers() -> None:
+    items = [
+        Graded(Call(f"c{at}"), "", float(at % 3), Verdict(None, None, None, {}, {}, 0.0), "", None,
+               {"duration_s": None, "language": "en" if at % 3 else "zh", "segments": []})
+        for at in range(9)
+    ]  # fmt: skip
+    rows = breakdowns_of(MOOD, items, [each.group for each in items])["language"]
+    assert [(row["name"], row["figure"]["value"]) for row in rows] == [("en", 1.5), ("zh", 0.0)]
+    assert [each.call.call_id for each in worst_of(MOOD, items)] == ["c2", "c5", "c8", "c1", "c4", "c7"]
+
+
+def test_worst_mistakes_first_and_no_right_answers() -> None:
+    items = [
+        item(1, "yes", "no", 0.4),
+        item(2, "no", "yes", 0.9),
+        item(3, "yes", "yes", 0.6),
+        item(4, "yes", "no", 0.1),
+    ]
+    assert [each.call.call_id for each in worst_of(SCHEME, items)] == ["c02", "c04", "c01"]
+    assert [each.call.call_id for each in worst_of(SCHEME, items, most=1)] == ["c02"]
+
+
+def _gain(items: list[Graded], scheme: LabelScheme = SCHEME) -> dict[str, Any] | None:
+    verdicts = [each.verdict for each in items]
+    return gain_of(scheme, [each.label for each in items], verdicts, [each.group for each in items])
+
+
+def test_gain_by_propensity() -> None:
+    """Ten calls: the three buyers are first, third, and one of five with the same propensity."""
+    likely = [0.9, 0.8, 0.7, 0.5, 0.5, 0.5, 0.5, 0.5, 0.2, 0.1]
+    items = [item(at, "yes" if at in (0, 2, 5) else "no", likely=each) for at, each in enumerate(likely)]
+    found = _gain(items)
+    assert found is not None
+    assert (found["calls"], found["buyers"]) == (10, 3)
+    reached = {point["share"]: point["reached"] for point in found["points"]}
+    assert reached[0.1] == pytest.approx(1 / 3)
+    assert reached[0.3] == pytest.approx(2 / 3)
+    assert reached[0.4] == pytest.approx((2 + 1 / 5) / 3)  # one of five alike, of which one is a buyer
+    assert reached[1.0] == 1.0
+    assert all(point["low"] <= point["reached"] <= point["high"] for point in found["points"])
+    ideal = {point["share"]: point["ideal"] for point in found["points"]}
+    assert ideal[0.2] == pytest.approx(2 / 3)
+    assert ideal[0.3] == 1.0
+
+
+def test_no_gain_without_both_kinds() -> None:
+    assert _gain([item(at, "no") for at in range(5)]) is None
+    assert _gain([item(at, "yes") for at in range(5)]) is None
+    assert _gain([item(at, ("yes", "no")) for at in range(5)]) is None
+    plain = SCHEME.model_copy(update={"positive": ()})
+    assert _gain([item(0, "yes"), item(1, "no")], plain) is None

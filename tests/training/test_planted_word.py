@@ -1,0 +1,118 @@
+"""A network that goes by one word: evidence finds it, and the segment in which it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.training.sizes import SIZES
+
+from callsift.config import load_train_config
+from callsift.data.manifest import write_manifest
+from callsift.evaluation.faithfulness import FIFTH, NOTE, faithfulness
+from callsift.scoring.scorer import Scorer, result_row
+from callsift.training.run import load_run, train
+from callsift.types import Call, Segment, Turn
+
+FILLING = ("well", "the", "plan", "costs", "ten", "pounds", "a", "month")
+SETTINGS = [
+    "labels=donation",
+    "network.streams=[text]",
+    "network.fusion=text",
+    *SIZES,
+    "front_end.tokens={buckets: 256, word_ngrams: 1, by_role: false}",
+    "network.dropout=0",
+    "network.head_dropout=0",
+    "network.token_dropout=0",
+    "fit.epochs=8",
+    "fit.patience=8",
+    "fit.batch_calls=4",
+    "fit.learning_rate=0.01",
+    "fit.threads=1",
+]
+
+
+def made(number: int, segments: int = 2) -> Call:
+    """Whoever says "yes", in one of the segments, gives; every other call."""
+    random = np.random.default_rng(number)
+    gives, where = number % 2 == 1, int(random.integers(segments))
+    found = []
+    for at in range(segments):
+        words = [str(word) for word in random.permutation(FILLING)[:4]]
+        if gives and at == where:
+            words.insert(int(random.integers(5)), "yes")
+        found.append(Segment(str(at), (Turn("agent", "would you"), Turn("customer", " ".join(words)))))
+    return Call(f"c{number}", language="en", segments=tuple(found), label="yes" if gives else "no")
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    folder = tmp_path_factory.mktemp("planted")
+    calls = [
+        replace(made(number, 2 + number // 2 % 4), split="train" if number < 48 else "val") for number in range(56)
+    ]
+    write_manifest(folder / "manifest.jsonl", calls)
+    train(folder / "manifest.jsonl", folder / "run", load_train_config(None, SETTINGS), asr="none")
+    return load_run(folder / "run").scorer(asr="none")
+
+
+@pytest.mark.parametrize("number", [101, 103, 105, 107])
+def test_the_word_that_decides_comes_first(scorer: Scorer, number: int) -> None:
+    score = scorer.score(made(number), 1)
+    assert score.grade == "yes"
+    (deciding,) = [segment for segment in score.segments if segment.moments]
+    assert "yes" in deciding.text
+    first, second = deciding.moments[:2]
+    assert first.text == "yes"
+    assert first.contribution > 0.3
+    assert abs(second.contribution) < first.contribution / 2
+
+
+def test_shares_of_one_stream_are_what_it_adds_to_nothing(scorer: Scorer) -> None:
+    scores = [scorer.score(made(number), 1) for number in (101, 102)]
+    shares = [score.streams["text"] for score in scores]
+    propensities = [float(score.propensity or 0.0) for score in scores]
+    assert shares[0] - shares[1] == pytest.approx(propensities[0] - propensities[1], abs=1e-5)
+
+
+def test_calls_whose_evidence_is_one_segment_pass_the_check(scorer: Scorer) -> None:
+    calls = [made(number, segments=5) for number in range(201, 225, 2)]
+    found = faithfulness(scorer, calls, most=8)
+    assert found is not None
+    assert (found["calls"], found["segments"], found["note"]) == (8, 5.0, NOTE)
+    assert [row["remove"] for row in found["rows"]] == [1, 2, 3, FIFTH]
+    for row, share in zip(found["rows"], (1 / 5, 2 / 5, 3 / 5, 2 / 5), strict=True):
+        # Without the segment that says "yes" the propensity falls to nothing, and by chance that is k of 5 draws.
+        assert row["top"]["value"] > 0.8
+        assert row["random"]["value"] == pytest.approx(share * row["top"]["value"], abs=0.15)
+        assert row["difference"]["value"] == pytest.approx(row["top"]["value"] - row["random"]["value"])
+        assert row["difference"]["low"] > 0
+        assert row["p"] == pytest.approx(2 / 2**8), "of all exchanges of 8 calls none but the two ends is as large"
+    assert faithfulness(scorer, calls[::-1], most=8) == found, "in whatever order"
+
+
+def test_calls_too_short_to_choose_from_are_left_out(scorer: Scorer) -> None:
+    assert faithfulness(scorer, [made(101), Call("nothing")]) is None
+    found = faithfulness(scorer, [made(101), made(103, segments=4), Call("nothing")])
+    assert found is not None
+    assert found["calls"] == 1
+
+
+def test_rows_of_a_scheme_without_positive_grades(scorer: Scorer) -> None:
+    """What is explained is then the probability of the grade that is given; contributions stay null."""
+    plain = Scorer(
+        runtime=scorer.runtime, pipeline=scorer.pipeline, calibration=scorer.calibration, info=scorer.info,
+        scheme=scorer.scheme.model_copy(update={"positive": ()}),
+    )  # fmt: skip
+    for number in (101, 102):
+        here, there = result_row(scorer.score(made(number), 2)), result_row(plain.score(made(number), 2))
+        sign = 1 if here["grade"] == "yes" else -1
+        assert there["propensity"] is None
+        assert there["streams"]["text"] == pytest.approx(sign * here["streams"]["text"], abs=1e-6)
+        for one, other in zip(here["segments"], there["segments"], strict=True):
+            assert other["contribution"] is None
+            expected = [(moment["text"], sign * moment["contribution"]) for moment in one["moments"]]
+            found = [(moment["text"], moment["contribution"]) for moment in other["moments"]]
+            np.testing.assert_allclose([each for _, each in found], [each for _, each in expected], atol=2e-6)
+            assert found[0][0] == expected[0][0] or abs(found[0][1]) < 1e-5
