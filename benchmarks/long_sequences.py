@@ -5,8 +5,8 @@
 MAEC's earnings calls, as the benchmark `maec` reads them: a sentence is a segment, text and 29 acoustic measures. For
 each length the calls nearest to it are taken, in a process of its own: training steps of one call each, forward and
 backward; and scoring with the exported graphs, a contribution for every segment, without torch. Time is the processor's
-(the machine may be shared). Memory is the peak of the process, `ru_maxrss`, and how far it rose above what was held
-after a first one with a short call. Wanted: time and risen memory per segment that do not grow with the call.
+(the machine may be shared). Memory is the peak of the process, and how far it rises above what is held after a first
+short call, as Linux tells it. Wanted: time and risen memory per segment that do not grow with the call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,6 @@ from callsift.types import Call
 PASSES = {"train": 2, "score": 1}
 FEW = {"train": 24, "val": 8, "test": 8}
 """Short calls on which the model that scores is trained: what it answers is not the subject."""
-MEBIBYTE = 1 << 20
 
 
 def main() -> None:
@@ -150,26 +148,27 @@ def score_child(work: Path, length: int) -> dict[str, Any]:
 def _spent(step: Callable[[int], None], segments: Sequence[int], passes: int) -> dict[str, Any]:
     """What the calls take, each `passes` times; the first one, a short one, only warms up."""
     step(0)
-    held, asked = _held(), range(1, len(segments))
+    Path("/proc/self/clear_refs").write_text("5", "utf-8")  # the peak is counted from here
+    held, asked = _memory("VmRSS"), range(1, len(segments))
     started = time.process_time()
     for _ in range(passes):
         for at in asked:
             step(at)
     seconds = time.process_time() - started
     total = sum(segments[at] for at in asked)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = _memory("VmHWM")
     return {
         "segments": round(total / len(asked)),
         "ms": 1000 * seconds / passes / total,
-        "peak": round(peak / MEBIBYTE),
-        "risen": max(peak - held, 0) / 1024 / max(segments),
+        "peak": round(peak / 1024),
+        "risen": (peak - held) / max(segments),
     }
 
 
-def _held() -> int:
-    """Bytes of memory that this process holds now."""
-    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
-    return pages * resource.getpagesize()
+def _memory(what: str) -> int:
+    """Kibibytes that this process holds (VmRSS), or held at most (VmHWM; unlike `ru_maxrss` without its parent's)."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
 
 
 def _short(work: Path) -> Call:

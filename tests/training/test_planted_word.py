@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +117,34 @@ def test_rows_of_a_scheme_without_positive_grades(scorer: Scorer) -> None:
             found = [(moment["text"], moment["contribution"]) for moment in other["moments"]]
             np.testing.assert_allclose([each for _, each in found], [each for _, each in expected], atol=2e-6)
             assert found[0][0] == expected[0][0] or abs(found[0][1]) < 1e-5
+
+
+def test_a_model_of_segments_is_explained_segment_by_segment(tmp_path: Path) -> None:
+    """Moments are of the segment's own answer; the call has no contributions, and no check of them."""
+    calls = []
+    for number in range(32):
+        call = made(number, 3)
+        mood = [1.0 if "yes" in segment.turns[1].text.split() else -1.0 for segment in call.segments]
+        segments = tuple(replace(one, label=own) for one, own in zip(call.segments, mood, strict=True))
+        calls.append(replace(call, segments=segments, label=None, split="train" if number < 26 else "val"))
+    write_manifest(tmp_path / "manifest.jsonl", calls)
+    number_of = ["target=segment", "labels={id: mood, kind: number, range: [-3, 3]}", *SETTINGS[1:]]
+    train(tmp_path / "manifest.jsonl", tmp_path / "run", load_train_config(None, number_of), asr="none")
+    scorer = load_run(tmp_path / "run").scorer(asr="none")
+    score = scorer.score(made(101, 3), 3)
+    assert score.error is None
+    for at, segment in enumerate(score.segments):
+        assert segment.contribution is None
+        said = segment.moments[0]
+        if said.text == "yes":
+            assert said.contribution > 0
+        call = made(101, 3)
+        turns = tuple(
+            replace(t, text=" ".join(t.text.replace(str(said.text), "").split())) for t in call.segments[at].turns
+        )
+        changed = replace(call.segments[at], turns=turns)
+        other = scorer.score(replace(call, segments=(*call.segments[:at], changed, *call.segments[at + 1 :])))
+        assert segment.value is not None
+        assert said.contribution == pytest.approx(segment.value - (other.segments[at].value or 0.0), abs=1e-5)
+    assert set(score.streams) == {"text"}
+    assert faithfulness(scorer, [made(101, 5)]) is None

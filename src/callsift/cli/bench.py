@@ -43,11 +43,11 @@ def bench(
 ) -> None:
     """Run a public benchmark: read the data set as published, train every row, and set the figures side by side.
 
-    For example, with CMU-MOSI in the folder MOSI:
+    For example, with CMU-MOSI in the folder MOSI, a try of a minute, and the whole table:
 
-        callsift bench mosi --data MOSI -o runs/mosi --few 20 --rows text      a try of a minute
+        callsift bench mosi --data MOSI -o try --few 20 --rows text
 
-        callsift bench mosi --data MOSI -o runs/mosi-full --jobs 2             the whole table
+        callsift bench mosi --data MOSI -o runs/mosi --jobs 2
 
     The data are read in place. What can't be run with what is there is said and left out. The same command again goes
     on with a run that was stopped. Exit code: 0 all trained, 1 some trainings failed, 2 wrong use.

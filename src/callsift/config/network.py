@@ -14,7 +14,7 @@ class EncoderConfig(Settings):
     """What turns one stream into states."""
 
     model: str = "tiny"
-    """`tiny` (all that silence has), `precomputed`, or a Hugging Face model: a local folder or a hub id."""
+    """`tiny` (all that silence and prosody have), `precomputed`, or a Hugging Face model: a folder or a hub id."""
     features: int | None = Field(None, ge=1)
     """Numbers per state of a `precomputed` stream."""
     train: Literal["none", "lora", "top-k", "all"] = "none"
@@ -52,9 +52,10 @@ class NetworkConfig(Settings):
     """The network: encoders → fusion → context → heads."""
 
     streams: tuple[str, ...] = ("text", "audio")
-    """What the network reads: text, audio, silence (turn-taking), and precomputed streams by their manifest's name."""
+    """What the network reads: text, audio, silence (turn-taking), prosody (how it was said, summed up), and precomputed
+    streams by their manifest's name."""
     encoders: dict[str, EncoderConfig] = Field(default_factory=dict)
-    """What encodes each stream; text, audio and silence that are not named here have the tiny encoders."""
+    """What encodes each stream; text, audio, silence and prosody have the tiny encoders where not named here."""
     fusion: Literal["msmt-fn", "agt", "mmml", "concat", "text", "audio"] = "msmt-fn"
     """How a segment's streams become one vector."""
     context: Literal["bigru", "none", "transformer"] = "bigru"
@@ -111,12 +112,12 @@ class NetworkConfig(Settings):
         return self
 
     def _check_encoder(self, name: str, encoder: EncoderConfig) -> None:
-        if name == "silence" and encoder.model != "tiny":
+        if name in ("silence", "prosody") and encoder.model != "tiny":
             raise ValueError(
-                f"encoders.silence.model '{encoder.model}': silence is made from the recording, a row of numbers for "
-                "each turn; 'tiny' encodes it. Give a precomputed stream another name"
+                f"encoders.{name}.model '{encoder.model}': {name} is made from the recording as rows of numbers; "
+                "'tiny' encodes it. Give a precomputed stream another name"
             )
-        if name not in ("text", "audio", "silence") and encoder.model != "precomputed":
+        if name not in ("text", "audio", "silence", "prosody") and encoder.model != "precomputed":
             raise ValueError(
                 f"stream '{name}' can't be made from a recording; say how wide it is by encoders.{name}: "
                 "{model: precomputed, features: …}"

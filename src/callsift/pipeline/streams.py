@@ -15,6 +15,7 @@ from callsift.config import FrontEnd
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
 from callsift.pipeline.call_audio import CallAudio, Mix
+from callsift.pipeline.prosody import FRAMES, prosody_rows
 from callsift.pipeline.silence import silence_inputs
 from callsift.speech.spans import joined, scaled, total_s, within
 from callsift.speech.vad import detect_speech
@@ -36,7 +37,7 @@ from callsift.types import (
 if TYPE_CHECKING:
     from callsift.augment import Variation
 
-MADE_STREAMS = ("text", "audio", "silence")
+MADE_STREAMS = ("text", "audio", "silence", "prosody")
 """Made from the recording and the transcript; a stream of any other name is read as the manifest gives it, and so is
 `audio` with `input: precomputed`."""
 
@@ -68,6 +69,8 @@ class StreamMaker:
                 notes += self._role_notes(prepared)
             elif name == "silence":
                 made[name] = silence_inputs(prepared, role_spans(prepared))
+            elif name == "prosody":
+                made[name] = self._prosody(prepared, variation)
             else:
                 made[name] = _precomputed(prepared, name)
         segments = tuple({name: values[at] for name, values in made.items()} for at in range(len(prepared.segments)))
@@ -102,6 +105,12 @@ class StreamMaker:
             for segment in prepared.segments
         ]
         return self._cut(prepared.waveform, prepared.channels, prepared.speech, role_spans(prepared), spans, variation)
+
+    def _prosody(self, prepared: PreparedCall, variation: Variation | None) -> list[StreamInput | None]:
+        """How every segment was said: functionals of the frames that this front end would give a tiny encoder."""
+        frames = StreamMaker(self.front_end.model_copy(update={"input": FRAMES}), self.tokens)
+        bands = self.front_end.logmel.n_mels
+        return [prosody_rows(found, bands) for found in frames._audio(prepared, variation)]
 
     def _cut(
         self,

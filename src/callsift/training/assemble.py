@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer
 from torch import nn
 
+from callsift.audio.prosody import COLUMNS as PROSODY_COLUMNS
 from callsift.catalogue import pulled
 from callsift.config import EncoderConfig, TrainConfig
 from callsift.errors import ConfigError
@@ -17,6 +18,9 @@ from callsift.network.encoders.precomputed import PrecomputedEncoder
 from callsift.network.model import CallNetwork, build_network
 from callsift.pipeline.silence import STREAM_COLUMNS
 from callsift.text.tokens import features_per_token, word_tokenizer
+
+_MADE_OF_NUMBERS = {"silence": len(STREAM_COLUMNS), "prosody": len(PROSODY_COLUMNS)}
+"""Streams that are made from the recording as rows of numbers, and how many there are in a row."""
 
 
 def make_network(config: TrainConfig, scheme: LabelScheme) -> CallNetwork:
@@ -84,12 +88,12 @@ def _name(model: str) -> str:
 
 
 def _encoders(config: TrainConfig) -> dict[str, nn.Module]:
-    """The encoders that are not tiny, and that of silence."""
+    """The encoders that are not tiny, and those of silence and prosody."""
     settings = config.network
     found: dict[str, nn.Module] = {}
     for stream in settings.streams:
         encoder = settings.encoder(stream)
-        features = len(STREAM_COLUMNS) if stream == "silence" else encoder.features
+        features = _MADE_OF_NUMBERS.get(stream, encoder.features)
         if features is not None:
             found[stream] = PrecomputedEncoder(
                 features,
