@@ -139,9 +139,8 @@ def test_a_model_of_segments_is_explained_segment_by_segment(tmp_path: Path) -> 
         if said.text == "yes":
             assert said.contribution > 0
         call = made(101, 3)
-        turns = tuple(
-            replace(t, text=" ".join(t.text.replace(str(said.text), "").split())) for t in call.segments[at].turns
-        )
+        fewer = [" ".join(word for word in turn.text.split() if word != said.text) for turn in call.segments[at].turns]
+        turns = tuple(replace(turn, text=text) for turn, text in zip(call.segments[at].turns, fewer, strict=True))
         changed = replace(call.segments[at], turns=turns)
         other = scorer.score(replace(call, segments=(*call.segments[:at], changed, *call.segments[at + 1 :])))
         assert segment.value is not None

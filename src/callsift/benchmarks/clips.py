@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from callsift.errors import DataError
@@ -62,3 +64,24 @@ def clip_call(name: str, file: Path, *, text: str, speaker: str, emotion: str, l
     """A clip as a call whose only segment is heard from beginning to end; its speaker is its group."""
     segment = Segment("0", (Turn("customer", text),), audio=file)
     return Call(name, group=speaker, label=emotion, language=language, segments=(segment,))
+
+
+def in_calls(clips: Sequence[Call]) -> tuple[Call, ...]:
+    """Single clips → calls of three to six clips by one speaker, each segment with its clip's label.
+
+    What is taken relative to the speaker then has a voice to be relative to, as in a real call. A clip is in one call;
+    the same clips of a speaker always make the same calls, whoever else is there.
+    """
+    found: list[Call] = []
+    for speaker in sorted({str(clip.group) for clip in clips}):
+        own = sorted((clip for clip in clips if clip.group == speaker), key=lambda clip: clip.call_id)
+        random = Random(speaker)
+        random.shuffle(own)
+        while own:
+            size = random.randint(3, 6)
+            part, own = own[:size], own[size:]
+            segments = tuple(
+                replace(clip.segments[0], segment_id=str(at), label=clip.label) for at, clip in enumerate(part)
+            )
+            found.append(replace(part[0], call_id=f"{speaker}-{part[0].call_id}", label=None, segments=segments))
+    return tuple(found)

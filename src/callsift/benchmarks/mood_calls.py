@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from callsift.benchmarks import nemo
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import MOODS_SCHEME, check_clips, clip_files
+from callsift.benchmarks.clips import MOODS_SCHEME, check_clips, clip_files, in_calls
 from callsift.benchmarks.ravdess import as_settings
 from callsift.errors import DataError
 from callsift.files import read_jsonl
@@ -20,6 +20,17 @@ from callsift.types import Call, Segment, Turn
 
 CALLS: Final = "mood_calls.jsonl"
 BY_AUDIO: Final = ("network.streams=[audio]", "network.fusion=audio")
+BY_PROSODY: Final = (
+    "network.streams=[prosody]",
+    "network.fusion=concat",
+    "network.own_layers=0",
+    "network.hidden=16",
+    "network.dropout=0.3",
+    "fit.epochs=20",
+    "fit.patience=20",
+    "fit.batch_calls=32",
+    "fit.weight_decay=0.1",
+)
 
 
 def read(folder: Path, work: Path) -> Contents:
@@ -95,6 +106,11 @@ def heard_clips(folder: Path, unheard: frozenset[str]) -> tuple[Call, ...]:
     return (*own, *nemo.ravdess_clips(folder, unheard))
 
 
+def heard_in_calls(folder: Path, unheard: frozenset[str]) -> tuple[Call, ...]:
+    """The clips of nEMO's other speakers, several a call, each segment labelled with its emotion."""
+    return in_calls([clip for clip in nemo.read_clips(folder) if clip.group not in unheard])
+
+
 BENCHMARK = Benchmark(
     name="mood-calls",
     title="nEMO's mood calls, the course of the mood, speakers unseen",
@@ -150,6 +166,15 @@ BENCHMARK = Benchmark(
             needs=frozenset({"audio"}),
             pretrain=heard_clips,
             pretrain_settings=as_settings(MOODS_SCHEME),
+        ),
+        Row("prosody", "how each clip was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
+        Row(
+            "prosody-pretrained",
+            "the same; the emotions of clips first, none by the speakers that are asked about or validated on",
+            BY_PROSODY,
+            needs=frozenset({"audio"}),
+            pretrain=heard_in_calls,
+            pretrain_settings=("target=segment", "network.context=none", "fit.epochs=8", *as_settings(nemo.SCHEME)),
         ),
         *(
             Row(name, about, (setting,), needs=frozenset({"text", "audio"}), default=False)

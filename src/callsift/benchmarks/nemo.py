@@ -25,6 +25,7 @@ EMOTIONS: Final = {
     "surprised": "surprised",
 }
 """nEMO's name of an emotion → its name among `clips.MOODS`."""
+SCHEME: Final = classes_scheme("nemo", "emotion", EMOTIONS)
 _COLUMNS: Final = ("file_id", "emotion", "raw_text", "speaker_id")
 _TABLE: Final = "data.tsv"
 
@@ -87,7 +88,7 @@ BENCHMARK = Benchmark(
     read=read,
     config={
         "name": "nemo",
-        "labels": classes_scheme("nemo", "emotion", EMOTIONS),
+        "labels": SCHEME,
         "front_end": {"input": "logmel+pitch"},
         "network": {
             "streams": ["audio"],
