@@ -26,7 +26,7 @@ from callsift.data.manifest import Manifest, read_manifest
 from callsift.data.splits import check_groups, folds, hold_out
 from callsift.decision import Calibration, decide
 from callsift.errors import DataError
-from callsift.evaluation.metrics import METRICS
+from callsift.evaluation.metrics import CLASS_METRICS
 from callsift.evaluation.tasks import figures_by_task
 from callsift.network.model import CallNetwork
 from callsift.pipeline import Pipeline
@@ -255,7 +255,7 @@ def check_the_best_is_kept(training: support.Training) -> None:
 def test_defect_7_accuracies_of_the_coarse_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sign of a class number is compared, as of a sentiment: two-class accuracy is always 1."""
     check_accuracies_are_those_of_scikit_learn()
-    monkeypatch.setitem(METRICS, "accuracy", support.accuracy_of_signs)
+    monkeypatch.setitem(CLASS_METRICS, "accuracy", support.accuracy_of_signs)
     with pytest.raises(AssertionError):
         check_accuracies_are_those_of_scikit_learn()
 

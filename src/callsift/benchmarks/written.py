@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from callsift.evaluation.charts import Bar, bar_chart
+from callsift.charts import Bar, bar_chart
 
 NAMES = {
     "accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1", "uar": "UAR",

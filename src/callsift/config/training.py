@@ -58,7 +58,10 @@ class FitConfig(Settings):
     """Largest gradient norm."""
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay of a moving average of the weights, which is then what is validated and kept; 0: none."""
-    monitor: Literal["loss", "accuracy", "macro_f1", "weighted_f1", "mean_absolute_error", "correlation"] = "loss"
+    monitor: Literal[
+        "loss", "accuracy", "macro_f1", "weighted_f1", "uar", "quadratic_kappa", "mean_absolute_error", "correlation",
+        "acc2_has0", "f1_has0", "acc2_non0", "f1_non0", "acc5", "acc7",
+    ] = "loss"  # fmt: skip
     """What decides the best epoch, on validation: the loss, a figure of task `monitor_task`, or one of a number."""
     monitor_task: str | None = None
     """Task whose accuracy or F1 is monitored; none: the finest."""

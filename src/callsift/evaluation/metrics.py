@@ -170,7 +170,6 @@ NUMBER_METRICS: Final[dict[str, Metric]] = {
     "acc5": sentiment.acc5,
     "acc7": sentiment.acc7,
 }
-METRICS: Final = CLASS_METRICS
 ALL_METRICS: Final[dict[str, Metric]] = {**CLASS_METRICS, **NUMBER_METRICS}
 METRIC_NAMES: Final[dict[str, str]] = {
     "accuracy": "accuracy",

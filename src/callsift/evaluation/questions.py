@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from callsift.errors import UsageError
 from callsift.evaluation.answered import Item, Row
-from callsift.evaluation.metrics import ALL_METRICS, CLASS_METRICS, METRIC_NAMES, NUMBER_METRICS, Metric
+from callsift.evaluation.metrics import ALL_METRICS, METRIC_NAMES, Metric
 from callsift.evaluation.ranking import auroc
 from callsift.evaluation.reliability import brier, buyer_of, calibration_error, mass_bins
+from callsift.evaluation.tasks import metrics_of
 from callsift.labels import LabelScheme
 
 Array = NDArray[Any]
@@ -43,13 +44,10 @@ class Question:
 
 def known_metrics(scheme: LabelScheme) -> dict[str, str]:
     """The metrics that rows of a scheme can be compared by: key → its name for people."""
-    if scheme.range is not None:
-        low, high = scheme.range
-        kept = [key for key in NUMBER_METRICS if low == -high or key in ("mean_absolute_error", "correlation")]
-        return {key: METRIC_NAMES[key] for key in kept}
-    kept = [key for key in CLASS_METRICS if scheme.kind == "ordered" or key != "quadratic_kappa"]
-    more = {key: name for key, name in PROBABILITY_METRICS.items() if key != "auroc" or scheme.positive}
-    return {**{key: METRIC_NAMES[key] for key in kept}, **more}
+    known = {key: METRIC_NAMES[key] for key in metrics_of(scheme)}
+    if scheme.kind == "number":
+        return known
+    return known | {key: name for key, name in PROBABILITY_METRICS.items() if key != "auroc" or scheme.positive}
 
 
 def chosen_metrics(scheme: LabelScheme, wanted: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import jinja2
 
-from callsift.evaluation.charts import Bar, bar_chart
+from callsift.charts import Bar, bar_chart
 from callsift.evaluation.metrics import Interval
 from callsift.evaluation.side_by_side import Cell, Figure, SideBySide
 from callsift.files import write_json, write_text

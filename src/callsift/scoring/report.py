@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from callsift.files import write_text
 from callsift.labels import LabelScheme
+from callsift.pages import environment, printable
 from callsift.types import Label
 
 MOMENTS_SHOWN = 6
@@ -54,33 +52,29 @@ def write_report(
 
     `true_labels`: graded by people, shown beside the given grade; None leaves the column out.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"clock": _clock, "telling": telling}
-    source = (files("callsift") / "scoring" / "report.html.j2").read_text("utf-8")
     truth = None if true_labels is None else {call: label_text(label) for call, label in true_labels.items()}
     failed = sum(row["error"] is not None for row in rows)
-    page = environment.from_string(source).render(
-        title=title,
-        rows=ranked(rows),
-        scheme=scheme,
-        truth=truth,
-        failed=failed,
-        model=rows[0]["model"] if rows else None,
-        finest=scheme.finest_task,
-        order=ordered_by(rows),
-        with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
-        with_moments=any("moments" in segment for row in rows for segment in row["segments"]),
-        by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
+    page = (
+        environment()
+        .get_template("scoring/report.html.j2")
+        .render(
+            title=title,
+            rows=ranked(rows),
+            scheme=scheme,
+            truth=truth,
+            failed=failed,
+            model=rows[0]["model"] if rows else None,
+            finest=scheme.finest_task,
+            order=ordered_by(rows),
+            with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
+            with_moments=any("moments" in segment for row in rows for segment in row["segments"]),
+            telling=telling,
+            by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
+        )
     )
-    write_text(path, page)
+    write_text(path, printable(page))
 
 
 def telling(moments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The few moments of a segment, as they stand in its result row, that are worth a look."""
     return [moment for moment in moments if abs(moment["contribution"]) >= LEAST_SHOWN][:MOMENTS_SHOWN]
-
-
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

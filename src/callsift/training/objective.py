@@ -18,7 +18,8 @@ from torch import Tensor
 
 from callsift.config import FitConfig
 from callsift.errors import ConfigError
-from callsift.evaluation.metrics import METRICS, NUMBER_METRICS
+from callsift.evaluation.metrics import CLASS_METRICS, NUMBER_METRICS
+from callsift.evaluation.tasks import metrics_of
 from callsift.labels import LabelScheme
 from callsift.network.heads import LossKind, multi_task_loss
 from callsift.network.losses import TaskWeights
@@ -44,11 +45,7 @@ class Objective:
         self.gamma = config.focal_gamma
         if self.kind == "l1":
             _check_number(scheme, config)
-        elif config.monitor in NUMBER_METRICS:
-            raise ConfigError(
-                f"fit.monitor '{config.monitor}' needs numbers; scheme '{scheme.id}' has grades: choose loss, "
-                f"{', '.join(METRICS)}"
-            )
+        _check_monitor(scheme, config)
         if config.loss == "ordinal":
             _check_order(scheme)
 
@@ -104,13 +101,23 @@ class Objective:
         return multi_task_loss(scores, targets, reduction="none", kind=self.kind, gamma=self.gamma, weights=weights)
 
 
+def _check_monitor(scheme: LabelScheme, config: FitConfig) -> None:
+    """What is monitored must say something of the scheme's answers."""
+    known = metrics_of(scheme)
+    if config.monitor == "loss" or config.monitor in known:
+        return
+    number = scheme.kind == "number"
+    needs = "needs grades" if number and config.monitor in CLASS_METRICS else "needs other labels"
+    if not number and config.monitor in NUMBER_METRICS:
+        needs = "needs numbers"
+    has = f"gives a number of {scheme.range}" if number else f"has grades ({scheme.kind})"
+    raise ConfigError(
+        f"fit.monitor '{config.monitor}' {needs}; scheme '{scheme.id}' {has}: choose loss, {', '.join(known)}"
+    )
+
+
 def _check_number(scheme: LabelScheme, config: FitConfig) -> None:
     """A number has no classes: nothing that counts them fits it."""
-    if config.monitor in METRICS:
-        raise ConfigError(
-            f"fit.monitor '{config.monitor}' needs grades; scheme '{scheme.id}' gives a number: choose loss, "
-            f"{', '.join(NUMBER_METRICS)}"
-        )
     for name, value, plain in (
         ("class_weights", config.class_weights, "none"),
         ("sampling", config.sampling, "plain"),

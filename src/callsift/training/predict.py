@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from callsift.config import LOWER_IS_BETTER, FitConfig
 from callsift.errors import DataError
-from callsift.evaluation.metrics import METRICS, NUMBER_METRICS
+from callsift.evaluation.metrics import CLASS_METRICS, NUMBER_METRICS
 from callsift.network.model import CallNetwork
 from callsift.training.batches import Example, collate, stacked
 from callsift.training.objective import Objective
@@ -49,8 +49,10 @@ def validate(
     targets = stacked(examples)
     loss = objective.validation(logits, targets, sum(example.labelled for example in examples))
     figure = loss if config.monitor == "loss" else _figure(logits, targets, config)
-    if not math.isfinite(loss) or not math.isfinite(figure):
-        raise DataError(f"the validation loss became {loss}, fit.monitor {figure}; lower fit.learning_rate")
+    if math.isfinite(loss) and not math.isfinite(figure):
+        raise DataError(f"fit.monitor {config.monitor} says nothing of these validation labels; set fit.monitor=loss")
+    if not math.isfinite(loss):
+        raise DataError(f"the validation loss became {loss}; lower fit.learning_rate")
     return {"val_loss": loss, "monitor": -figure if config.monitor in LOWER_IS_BETTER else figure}
 
 
@@ -65,4 +67,4 @@ def _figure(logits: Logits, targets: dict[str, NDArray[Any]], config: FitConfig)
     settled = targets[task].sum(axis=1) == 1
     if not settled.any():
         raise DataError(f"no validation label settles task '{task}'; set fit.monitor=loss, or fit.monitor_task")
-    return METRICS[config.monitor](targets[task][settled].argmax(axis=1), logits[task][settled].argmax(axis=1))
+    return CLASS_METRICS[config.monitor](targets[task][settled].argmax(axis=1), logits[task][settled].argmax(axis=1))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from callsift.charts import Bar, Point, bar_chart, line_chart
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.charts import Bar, Point, bar_chart, line_chart
 from callsift.evaluation.metrics import Interval
 from callsift.files import read_json, write_json, write_text
 from callsift.training.studies.answers import read_answer
