@@ -59,7 +59,7 @@ def functionals(mel: FloatArray, pitch: FloatArray) -> FloatArray:
     loudness = mel.mean(axis=1, dtype=np.float64)  # (F,)
     speaking = loudness > LOUD
     said = speaking if speaking.sum() >= _FEWEST else np.ones(len(mel), dtype=np.bool_)
-    bands = np.stack([part.mean(axis=1) for part in np.array_split(mel, BANDS, axis=1)], axis=1)[said]
+    bands = np.stack([part.mean(axis=1) for part in np.array_split(mel[said], BANDS, axis=1)], axis=1)
     found = [
         *_of_pitch(pitch[:, 0].astype(np.float64), pitch[:, 1] > 0.0),
         float((pitch[:, 1] > 0.0).mean()),

@@ -18,6 +18,7 @@ def prosody_rows(frames: StreamInput | None, bands: int) -> StreamInput | None:
     values = frames.values
     if not len(values):
         return None
-    sides = np.split(values, values.shape[1] // (bands + 2), axis=1)
+    width = bands + 2
+    sides: list[FloatArray] = [values[:, at : at + width].astype(np.float32) for at in range(0, values.shape[1], width)]
     rows: FloatArray = np.stack([functionals(side[:, :bands], side[:, bands:]) for side in sides])
     return StreamInput(rows)
