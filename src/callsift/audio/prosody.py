@@ -79,7 +79,7 @@ def functionals(mel: FloatArray, pitch: FloatArray) -> FloatArray:
 
 
 def _of_pitch(course: NDArray[np.float64], voiced: NDArray[np.bool_]) -> list[float]:
-    """Mean, spread, tenths, change and slope of the voiced frames' pitch; NaN, which counts as the mean, without any."""
+    """Mean, spread, tenths, change and slope of the voiced frames' pitch; NaN, taken for the mean, without any."""
     heard = course[voiced]
     if len(heard) < _FEWEST:
         return [float("nan")] * 7
