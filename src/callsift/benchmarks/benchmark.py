@@ -87,3 +87,5 @@ class Benchmark:
     folds: int = 5
     seeds: tuple[int, ...] = (1, 2, 3)
     notes: tuple[str, ...] = ()
+    clips: bool = False
+    """Whether logistic regression on statistics of the sound is a baseline too."""

@@ -198,4 +198,5 @@ BENCHMARK = Benchmark(
         "Made for finding faults in the network, not published by nEMO's authors; the counts are those of its making.",
         "A group is a speaker, and one more speaker is validated on: five of seven are trained on.",
     ),
+    clips=True,
 )

@@ -133,4 +133,5 @@ BENCHMARK = Benchmark(
         "A group is a speaker. Validation, and with it the best epoch and the temperature, is on speakers other than "
         "the one that is asked about.",
     ),
+    clips=True,
 )

@@ -170,4 +170,5 @@ BENCHMARK = Benchmark(
     division="folds",
     folds=6,
     notes=("A group is an actor: the four actors of a fold are neither trained nor stopped early on.",),
+    clips=True,
 )

@@ -1,4 +1,5 @@
-"""What answers without a network say of a benchmark's test items: the commonest grade, and TF-IDF of the words.
+"""What answers without a network say of a benchmark's test items: the commonest grade, TF-IDF of the words, and
+logistic regression on statistics of the sound.
 
 Both learn, fold by fold, from the calls that the rows train on and validate on.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from callsift.config import TrainConfig
 from callsift.errors import CallsiftError
 from callsift.labels import LabelScheme
 from callsift.training.studies.answers import Item, calls_of
@@ -18,7 +20,7 @@ from callsift.training.studies.compared import Seeds, together
 from callsift.training.studies.plan import Job, Study
 from callsift.types import Call, Label, Turn
 
-MAJORITY, TFIDF = "majority", "tfidf"
+MAJORITY, TFIDF, CLIPS = "majority", "tfidf", "clips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,13 @@ class _Asked:
     text: str
 
 
-def baseline_items(study: Study, scheme: LabelScheme) -> tuple[dict[str, dict[str, Seeds]], list[str]]:
-    """Baseline → task → its answers to the test items of all folds; and why one is missing, in sentences."""
+def baseline_items(
+    study: Study, scheme: LabelScheme, heard_as: TrainConfig | None = None
+) -> tuple[dict[str, dict[str, Seeds]], list[str]]:
+    """Baseline → task → its answers to the test items of all folds; and why one is missing, in sentences.
+
+    `heard_as`: the front end whose frames are summed up for a baseline by the sound; None for no such baseline.
+    """
     seed = study.design.seeds[0]
     parts = [calls_of(study, Job(study.rows[0], fold, seed)) for fold in study.design.asked]
     folds = [(_labelled(study, calls, test=False), _labelled(study, calls, test=True)) for calls in parts]
@@ -42,11 +49,26 @@ def baseline_items(study: Study, scheme: LabelScheme) -> tuple[dict[str, dict[st
         for asked in test
     ]
     found = {MAJORITY: dict.fromkeys(tasks, together([(0, commonest)]))}
+    missing = []
     try:
         found[TFIDF] = _tfidf(folds, scheme)
     except CallsiftError as error:  # no words, or no scikit-learn
-        return found, [f"No TF-IDF baseline: {error}."]
-    return found, []
+        missing.append(f"No TF-IDF baseline: {error}.")
+    if heard_as is not None:
+        try:
+            found[CLIPS] = dict.fromkeys(tasks, together([(0, _by_sound(parts, folds, heard_as))]))
+        except CallsiftError as error:
+            missing.append(f"No baseline by the sound: {error}.")
+    return found, missing
+
+
+def _by_sound(
+    parts: Sequence[Sequence[Call]], folds: Sequence[tuple[list[_Asked], list[_Asked]]], config: TrainConfig
+) -> list[Item]:
+    from callsift.benchmarks.clip_statistics import clip_answers
+
+    said = clip_answers(parts, config)
+    return [replace(asked.item, said=said[asked.item.call_id]) for _, test in folds for asked in test]
 
 
 def _labelled(study: Study, calls: Sequence[Call], *, test: bool) -> list[_Asked]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from callsift.benchmarks.benchmark import Benchmark, Row
 from callsift.benchmarks.simple import baseline_items
+from callsift.config import train_config
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.metrics import over_seeds
 from callsift.labels import LabelScheme, load_scheme
@@ -67,7 +68,7 @@ def figures_of(benchmark: Benchmark, study: Study, rows: Sequence[Row], failed: 
         }
         for line in adjusted(lines)
     }
-    answers_of, notes = baseline_items(study, scheme)
+    answers_of, notes = baseline_items(study, scheme, train_config(benchmark.config) if benchmark.clips else None)
     baselines = {name: {"figures": _figures(measures, by_task, {})} for name, by_task in answers_of.items()}
     return {"rows": found, "baselines": baselines, "baseline_notes": notes}
 

@@ -16,7 +16,7 @@ NAMES = {
     "acc5": "Acc5", "acc7": "Acc7",
 }  # fmt: skip
 """Short names for a table's head."""
-BASELINES = {"majority": "commonest answer", "tfidf": "TF-IDF"}
+BASELINES = {"majority": "commonest answer", "tfidf": "TF-IDF", "clips": "logistic regression on the sound"}
 
 
 def name_of(metric: str) -> str:
