@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from callsift.audio.prosody import BANDS, COLUMNS, functionals
+from callsift.audio.prosody import BANDS, COLUMNS, Manner, functionals, manner_of
 
 FRAMES = 200
+USUAL = Manner(np.zeros(40), quiet=-4.0)
 
 
 def _named(mel: np.ndarray, pitch: np.ndarray) -> dict[str, float]:
-    found = functionals(mel.astype(np.float32), pitch.astype(np.float32))
+    found = functionals(mel.astype(np.float32), pitch.astype(np.float32), USUAL)
     return dict(zip(COLUMNS, found.tolist(), strict=True))
 
 
@@ -59,10 +60,22 @@ def test_without_a_voice_the_pitch_is_missing_and_the_rest_is_not() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_the_shortest_stretch_has_finite_numbers_besides_the_pitch(frames: int) -> None:
-    found = functionals(np.full((frames, 40), -20.0, np.float32), np.zeros((frames, 2), np.float32))
+    found = functionals(np.full((frames, 40), -20.0, np.float32), np.zeros((frames, 2), np.float32), USUAL)
     assert np.isfinite(found[7:]).all()
 
 
 def test_frames_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="3 frames of log-mel and 2 of pitch"):
-        functionals(np.zeros((3, 40), np.float32), np.zeros((2, 2), np.float32))
+        functionals(np.zeros((3, 40), np.float32), np.zeros((2, 2), np.float32), USUAL)
+
+
+def test_the_usual_manner_is_that_of_the_loud_frames_of_all_pieces() -> None:
+    loud, silent = np.full((90, 40), 3.0, np.float32), np.full((60, 40), -9.0, np.float32)
+    found = manner_of(lambda: [np.concatenate([silent, loud]), loud])
+    assert found is not None
+    assert found.mel == pytest.approx(np.full(40, 3.0))
+    assert found.quiet == pytest.approx(3.0 - np.log(100.0))  # 20 dB of power
+
+
+def test_of_no_frames_there_is_no_manner() -> None:
+    assert manner_of(lambda: [np.zeros((0, 40), np.float32)]) is None

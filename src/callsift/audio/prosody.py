@@ -8,6 +8,8 @@ said and little of who says it: a network that reads them learns less of the voi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,11 +19,13 @@ from callsift.types import FloatArray
 
 BANDS: Final = 20
 """Into so many neighbouring groups the mel bands are brought together."""
-LOUD: Final = -2.0
-"""A frame counts as speaking above this: natural log of its power less the speaker's mean, over all bands."""
+QUIET_DB: Final = 20.0
+"""A frame counts as speaking unless it is so much quieter than the loud ones of its call."""
+LOUD_PERCENTILE: Final = 95
 
 _TENTHS = (10, 50, 90)
 _FEWEST = 3
+_DB_PER_NEPER = 10.0 / np.log(10.0)  # of power
 
 COLUMNS: Final = (
     "pitch",
@@ -45,8 +49,30 @@ COLUMNS: Final = (
 """What each number of `functionals` is. Pitch in thirds of an octave, loudness and bands in nepers of power."""
 
 
-def functionals(mel: FloatArray, pitch: FloatArray) -> FloatArray:
-    """Log-mel (F, M) and pitch (F, 2), both relative to the speaker → (`COLUMNS`,) float32.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How somebody usually speaks in a call: the mean spectrum of speaking (M,), and how loud the quietest of it is."""
+
+    mel: NDArray[np.float64]
+    quiet: float
+
+
+def manner_of(pieces: Callable[[], Iterable[FloatArray]]) -> Manner | None:
+    """The manner of one side of a call, from the log-mel (F, M) of its segments; None of no frames.
+
+    `pieces` is asked twice, so that a long call's frames need not lie in memory together.
+    """
+    loudness = [piece.mean(axis=1, dtype=np.float64) for piece in pieces()]
+    if not sum(map(len, loudness)):
+        return None
+    quiet = float(np.percentile(np.concatenate(loudness), LOUD_PERCENTILE)) - QUIET_DB / _DB_PER_NEPER
+    count = sum(int((own > quiet).sum()) for own in loudness)
+    spoken = [piece[own > quiet].sum(axis=0, dtype=np.float64) for piece, own in zip(pieces(), loudness, strict=True)]
+    return Manner(np.sum(spoken, axis=0) / count, quiet)
+
+
+def functionals(mel: FloatArray, pitch: FloatArray, usual: Manner) -> FloatArray:
+    """Log-mel (F, M) and pitch (F, 2) of a stretch, and how its side usually speaks → (`COLUMNS`,) float32.
 
     `pitch` as `callsift.audio.pitch.relative_pitch` gives it: its course, and periodicity less a half. A stretch with
     too little speech is taken as a whole.
@@ -56,8 +82,9 @@ def functionals(mel: FloatArray, pitch: FloatArray) -> FloatArray:
     """
     if not len(mel) or len(mel) != len(pitch):
         raise ValueError(f"{len(mel)} frames of log-mel and {len(pitch)} of pitch: both must be one number, at least 1")
+    speaking = mel.mean(axis=1, dtype=np.float64) > usual.quiet
+    mel = (mel - usual.mel).astype(np.float32)
     loudness = mel.mean(axis=1, dtype=np.float64)  # (F,)
-    speaking = loudness > LOUD
     said = speaking if speaking.sum() >= _FEWEST else np.ones(len(mel), dtype=np.bool_)
     bands = np.stack([part.mean(axis=1) for part in np.array_split(mel[said], BANDS, axis=1)], axis=1)
     found = [

@@ -26,8 +26,9 @@ BY_PROSODY: Final = (
     "network.own_layers=0",
     "network.hidden=16",
     "network.dropout=0.3",
-    "fit.epochs=20",
-    "fit.patience=20",
+    "fit.epochs=12",
+    "fit.patience=12",
+    "fit.monitor=accuracy",
     "fit.batch_calls=32",
     "fit.weight_decay=0.1",
 )
@@ -174,7 +175,13 @@ BENCHMARK = Benchmark(
             BY_PROSODY,
             needs=frozenset({"audio"}),
             pretrain=heard_in_calls,
-            pretrain_settings=("target=segment", "network.context=none", "fit.epochs=8", *as_settings(nemo.SCHEME)),
+            pretrain_settings=(
+                "target=segment",
+                "network.context=none",
+                "fit.epochs=8",
+                "fit.batch_calls=16",
+                *as_settings(nemo.SCHEME),
+            ),
         ),
         *(
             Row(name, about, (setting,), needs=frozenset({"text", "audio"}), default=False)

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+
 import numpy as np
 
-from callsift.audio.prosody import functionals
+from callsift.audio.prosody import functionals, manner_of
 from callsift.types import FloatArray, StreamInput
 
 FRAMES = "logmel+pitch"
 """The `front_end.input` whose frames are summed up."""
 
 
-def prosody_rows(frames: StreamInput | None, bands: int) -> StreamInput | None:
-    """Frames (F, C·(bands + 2)) of a segment → its prosody (C, `callsift.audio.prosody.COLUMNS`); None of nothing."""
-    if frames is None:
-        return None
-    values = frames.values
-    if not len(values):
-        return None
+def prosody_inputs(frames: Sequence[StreamInput | None], bands: int) -> list[StreamInput | None]:
+    """Frames (F, C·(bands + 2)) of every segment → its prosody (C, `callsift.audio.prosody.COLUMNS`); None of nothing.
+
+    Every side is taken relative to how it speaks over the whole call. A segment's frames are read when they are needed
+    and not kept.
+    """
     width = bands + 2
-    sides: list[FloatArray] = [values[:, at : at + width].astype(np.float32) for at in range(0, values.shape[1], width)]
-    rows: FloatArray = np.stack([functionals(side[:, :bands], side[:, bands:]) for side in sides])
-    return StreamInput(rows)
+    heard = [found for found in frames if found is not None and len(found.values)]
+    if not heard:
+        return [None] * len(frames)
+    sides = range(0, heard[0].values.shape[1], width)
+    usual = [manner_of(partial(_mel_of, heard, slice(at, at + bands))) for at in sides]
+
+    def rows(found: StreamInput) -> FloatArray:
+        values = found.values
+        pairs = [(values[:, at : at + width], manner) for at, manner in zip(sides, usual, strict=True)]
+        return np.stack(
+            [
+                functionals(side[:, :bands].astype(np.float32), side[:, bands:].astype(np.float32), manner)
+                for side, manner in pairs
+                if manner is not None
+            ]
+        )
+
+    return [None if found is None or not len(found.values) else StreamInput(rows(found)) for found in frames]
+
+
+def _mel_of(heard: Sequence[StreamInput], columns: slice) -> Iterator[FloatArray]:
+    """One side's log-mel (F, M), segment by segment."""
+    return (found.values[:, columns].astype(np.float32) for found in heard)

@@ -15,7 +15,7 @@ from callsift.config import FrontEnd
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
 from callsift.pipeline.call_audio import CallAudio, Mix
-from callsift.pipeline.prosody import FRAMES, prosody_rows
+from callsift.pipeline.prosody import FRAMES, prosody_inputs
 from callsift.pipeline.silence import silence_inputs
 from callsift.speech.spans import joined, scaled, total_s, within
 from callsift.speech.vad import detect_speech
@@ -109,8 +109,7 @@ class StreamMaker:
     def _prosody(self, prepared: PreparedCall, variation: Variation | None) -> list[StreamInput | None]:
         """How every segment was said: functionals of the frames that this front end would give a tiny encoder."""
         frames = StreamMaker(self.front_end.model_copy(update={"input": FRAMES}), self.tokens)
-        bands = self.front_end.logmel.n_mels
-        return [prosody_rows(found, bands) for found in frames._audio(prepared, variation)]
+        return prosody_inputs(frames._audio(prepared, variation), self.front_end.logmel.n_mels)
 
     def _cut(
         self,
