@@ -20,6 +20,22 @@ MOODS_SCHEME: Final[Mapping[str, Any]] = {
     "grades": list(MOODS),
     "tasks": {"mood": {mood: [mood] for mood in MOODS}},
 }
+BY_PROSODY: Final = (
+    "network.streams=[prosody]",
+    "network.fusion=concat",
+    "network.own_layers=0",
+    "network.encoder_layers=0",
+    "network.width=32",
+    "network.heads=2",
+    "network.dropout=0.3",
+    "fit.epochs=12",
+    "fit.patience=12",
+    "fit.monitor=accuracy",
+    "fit.batch_calls=32",
+    "fit.learning_rate=0.003",
+    "fit.weight_decay=0.1",
+)
+"""Settings of a row that reads how each clip was said, summed up in numbers, and nothing else."""
 
 
 def classes_scheme(name: str, task: str, classes: Collection[str]) -> dict[str, Any]:

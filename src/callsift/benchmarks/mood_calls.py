@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from callsift.benchmarks import nemo
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import MOODS_SCHEME, check_clips, clip_files, in_calls
+from callsift.benchmarks.clips import BY_PROSODY, MOODS_SCHEME, check_clips, clip_files, in_calls
 from callsift.benchmarks.ravdess import as_settings
 from callsift.errors import DataError
 from callsift.files import read_jsonl
@@ -20,18 +20,7 @@ from callsift.types import Call, Segment, Turn
 
 CALLS: Final = "mood_calls.jsonl"
 BY_AUDIO: Final = ("network.streams=[audio]", "network.fusion=audio")
-BY_PROSODY: Final = (
-    "network.streams=[prosody]",
-    "network.fusion=concat",
-    "network.own_layers=0",
-    "network.hidden=16",
-    "network.dropout=0.3",
-    "fit.epochs=12",
-    "fit.patience=12",
-    "fit.monitor=accuracy",
-    "fit.batch_calls=32",
-    "fit.weight_decay=0.1",
-)
+COURSE_BY_PROSODY: Final = (*BY_PROSODY, "network.hidden=16")
 
 
 def read(folder: Path, work: Path) -> Contents:
@@ -168,11 +157,11 @@ BENCHMARK = Benchmark(
             pretrain=heard_clips,
             pretrain_settings=as_settings(MOODS_SCHEME),
         ),
-        Row("prosody", "how each clip was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
+        Row("prosody", "how each clip was said, summed up in numbers", COURSE_BY_PROSODY, needs=frozenset({"audio"})),
         Row(
             "prosody-pretrained",
             "the same; the emotions of clips first, none by the speakers that are asked about or validated on",
-            BY_PROSODY,
+            COURSE_BY_PROSODY,
             needs=frozenset({"audio"}),
             pretrain=heard_in_calls,
             pretrain_settings=(

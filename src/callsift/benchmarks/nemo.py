@@ -11,7 +11,7 @@ from typing import Final
 
 from callsift.benchmarks import ravdess
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import MOODS_SCHEME, check_clips, classes_scheme, clip_call, clip_files
+from callsift.benchmarks.clips import BY_PROSODY, MOODS_SCHEME, check_clips, classes_scheme, clip_call, clip_files
 from callsift.benchmarks.reading import Row as Line
 from callsift.benchmarks.reading import read_rows
 from callsift.types import Call
@@ -103,8 +103,8 @@ BENCHMARK = Benchmark(
             "head_dropout": 0.3,
         },
         "fit": {
-            "epochs": 20,
-            "patience": 6,
+            "epochs": 10,
+            "patience": 5,
             "batch_calls": 32,
             "learning_rate": 0.002,
             "weight_decay": 0.1,
@@ -113,6 +113,7 @@ BENCHMARK = Benchmark(
     },
     rows=(
         Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
+        Row("prosody", "how it was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
         Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
         Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
         Row(

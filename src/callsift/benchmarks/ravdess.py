@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import MOODS, classes_scheme, clip_call, clip_files
+from callsift.benchmarks.clips import BY_PROSODY, MOODS, classes_scheme, clip_call, clip_files
 from callsift.errors import DataError
 from callsift.types import Call
 
@@ -146,8 +146,8 @@ BENCHMARK = Benchmark(
             "head_dropout": 0.3,
         },
         "fit": {
-            "epochs": 30,
-            "patience": 8,
+            "epochs": 15,
+            "patience": 6,
             "batch_calls": 16,
             "learning_rate": 0.002,
             "weight_decay": 0.1,
@@ -156,6 +156,7 @@ BENCHMARK = Benchmark(
     },
     rows=(
         Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
+        Row("prosody", "how it was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
         Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
         Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
         Row(
