@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from callsift.augment import Variation
 from callsift.config import AugmentConfig, TrainConfig
 from callsift.data.manifest import read_manifest
 from callsift.errors import NoRoomError, RecordingError
@@ -182,3 +183,14 @@ def test_text_alone_is_varied_without_hearing_the_recording(pipeline: Listening,
     material.take(maker, recorded)
     material.take(maker, recorded, varied=True)
     assert pipeline.heard == 1
+
+
+def test_a_variation_is_heard_by_prosody_alone(pipeline: Listening, recorded: Call) -> None:
+    maker = Maker(pipeline, ("prosody",), augment=VARIED)
+    material = Material()
+    plain = material.take(maker, recorded)
+    assert maker.hears
+    varied = maker.inputs(maker.heard(plain.prepared), Variation(VARIED, 1, recorded.call_id, 1))
+    rows = [segment["prosody"] for segment in varied.segments]
+    assert any(row is not None for row in rows)
+    assert not _same(varied, plain.inputs)

@@ -16,7 +16,7 @@ from callsift.evaluation.seen import seen_in_training
 from callsift.files import read_json, write_json
 from callsift.labels import load_scheme
 from callsift.training.assemble import make_network
-from callsift.training.run import Run, train
+from callsift.training.run import Run, load_run, train
 from callsift.training.start_from import start_from_run
 
 OTHER_GRADES = "labels={id: two, kind: classes, grades: [A, D], tasks: {two: {A: [A], D: [D]}}}"
@@ -89,3 +89,38 @@ def test_a_resumed_training_must_start_from_the_same_weights(run: Run, few: Path
     write_json(tmp_path / "run/data.json", changed)
     with pytest.raises(DataError, match=r"begun with other weights behind fit\.start_from"):
         train(few, tmp_path / "run", config, asr="none", resume=True)
+
+
+TEXT = ["network.streams=[text]", "network.fusion=text", "front_end.tokens=null", "fit.epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def taught(pretrained_pair: dict[str, Path], few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that fine-tuned a whole text model."""
+    folder = tmp_path_factory.mktemp("taught") / "run"
+    train(few, folder, load_train_config(None, [*SMALL, *TEXT, _bert(pretrained_pair, "all")]), asr="none")
+    return folder
+
+
+def _bert(models: dict[str, Path], how: str) -> str:
+    return f"network.encoders.text={{model: {models['text']}, train: {how}, top_k: 1}}"
+
+
+def test_what_an_encoder_was_taught_is_carried_where_it_can_learn_on(
+    taught: Path, pretrained_pair: dict[str, Path]
+) -> None:
+    config = load_train_config(None, [*SMALL, *TEXT, _bert(pretrained_pair, "all")])
+    network = make_network(config, load_scheme(config.labels))
+    start_from_run(network, taught, config, load_scheme(config.labels))
+    wanted = load_run(taught).network.state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("how", ["top-k", "lora", "none"])
+def test_what_an_encoder_was_taught_is_not_lost_in_silence(
+    how: str, taught: Path, pretrained_pair: dict[str, Path]
+) -> None:
+    config = load_train_config(None, [*SMALL, *TEXT, _bert(pretrained_pair, how)])
+    network = make_network(config, load_scheme(config.labels))
+    with pytest.raises(ConfigError, match=r"taught the encoder of 'text' .* \(train: all\)"):
+        start_from_run(network, taught, config, load_scheme(config.labels))

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.config.training import PROSODY_BANDS
 from callsift.types import FloatArray
 
-BANDS: Final = 20
-"""Into so many neighbouring groups the mel bands are brought together."""
+BANDS: Final = PROSODY_BANDS
 QUIET_DB: Final = 20.0
 """A frame counts as speaking unless it is so much quieter than the loud ones of its call."""
 LOUD_PERCENTILE: Final = 95

@@ -15,6 +15,10 @@ LOWER_IS_BETTER: Final = ("loss", "mean_absolute_error")
 """Of the figures that `fit.monitor` can name."""
 
 
+PROSODY_BANDS: Final = 20
+"""Into so many groups of mel bands the stream `prosody` sums up the spectrum."""
+
+
 class FitConfig(Settings):
     """The training loop."""
 
@@ -125,6 +129,11 @@ class TrainConfig(Settings):
             raise ValueError(
                 "front_end.silence 'remove' takes out what the stream 'silence' would measure; leave 'silence' out of "
                 "network.streams, or keep the pauses"
+            )
+        if "prosody" in network.streams and front_end.logmel.n_mels < PROSODY_BANDS:
+            raise ValueError(
+                f"network.streams has 'prosody', which sums up {PROSODY_BANDS} bands, and front_end.logmel.n_mels is "
+                f"{front_end.logmel.n_mels}; set it to at least {PROSODY_BANDS}"
             )
         if network.readout == "flatten" and network.fusion != "msmt-fn":
             raise ValueError(f"network.readout 'flatten' belongs to msmt-fn, and network.fusion is '{network.fusion}'")

@@ -71,6 +71,7 @@ class StreamMaker:
                 made[name] = silence_inputs(prepared, role_spans(prepared))
             elif name == "prosody":
                 made[name] = self._prosody(prepared, variation)
+                notes += [] if "audio" in made else self._role_notes(prepared)
             else:
                 made[name] = _precomputed(prepared, name)
         segments = tuple({name: values[at] for name, values in made.items()} for at in range(len(prepared.segments)))

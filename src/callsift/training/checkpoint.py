@@ -162,7 +162,7 @@ def kept_weights(network: nn.Module) -> dict[str, Tensor]:
 
     They share memory with the network where they can: write them before it learns on.
     """
-    fixed = _fixed(network)
+    fixed = fixed_weights(network)
     seen: set[int] = set()
     kept: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
@@ -174,7 +174,7 @@ def kept_weights(network: nn.Module) -> dict[str, Tensor]:
     return kept
 
 
-def _fixed(network: nn.Module) -> set[str]:
+def fixed_weights(network: nn.Module) -> set[str]:
     """What does not learn: fixed parameters, and the buffers of modules whose parameters are all fixed."""
     fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     for path, module in network.named_modules():
@@ -189,7 +189,7 @@ def _put_back(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> Non
         missing, unknown = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise DataError(f"holds weights of another network; train into a new folder: {error}", path) from error
-    fixed = _fixed(network)
+    fixed = fixed_weights(network)
     if unknown or set(missing) - fixed:
         raise DataError(
             f"holds weights of another network; train into a new folder. Unknown: {sorted(unknown)[:3]}, "

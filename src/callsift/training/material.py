@@ -6,7 +6,7 @@ variation's settings and seed; never on the call's label, split or group, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from callsift.asr.transcripts.reading import find_transcript
 from callsift.augment import Variation, variation_of
 from callsift.canonical import sha256_of_json
-from callsift.config import AugmentConfig, TrainConfig
+from callsift.config import AugmentConfig, FrontEnd, TrainConfig
 from callsift.data.manifest import call_row
 from callsift.errors import DataError, ErrorCode, NoRoomError, RecordingError
 from callsift.network.model import CallNetwork
@@ -61,7 +61,7 @@ class Maker:
     @property
     def hears(self) -> bool:
         """Whether the recording itself is read, beyond how it was cut and who spoke when."""
-        return "audio" in self.streams and self.pipeline.front_end.input != "precomputed"
+        return hears(self.streams, self.pipeline.front_end)
 
     def heard(self, prepared: PreparedCall) -> PreparedCall:
         """A prepared call with its recording, read again where it was let go and the network hears it."""
@@ -78,6 +78,11 @@ class Maker:
         inputs, _ = self.pipeline.inputs(prepared, self.streams, variation)
         require_stream(inputs, self.streams)
         return self.keep(inputs)
+
+
+def hears(streams: Collection[str], front_end: FrontEnd) -> bool:
+    """Whether any of the streams is made from the sound of the recording."""
+    return "prosody" in streams or ("audio" in streams and front_end.input != "precomputed")
 
 
 def maker_of(

@@ -207,11 +207,12 @@ def _environment(fit: FitConfig) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of callsift's checkout, None where it is installed from a wheel."""
+    """The commit of callsift's checkout, with a plus if it was changed since; None without a checkout."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    describe = ["git", "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]
+    found = subprocess.run(describe, cwd=root, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
 
 

@@ -7,19 +7,25 @@ shared streams alike.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from callsift.config import FrontEnd, TrainConfig
 from callsift.errors import ConfigError
 from callsift.evaluation.predictions import FinishedRun, read_run
+from callsift.files import read_json
 from callsift.labels import LabelScheme
 from callsift.network.model import CallNetwork
-from callsift.training.checkpoint import read_weights
+from callsift.training.checkpoint import fixed_weights, read_weights
 
 _HEADS = ("heads.", "aux_heads.", "task_weights.")
 _ALIKE: dict[str, tuple[str, ...]] = {
-    "audio": ("input", "encoder_rate_hz", "logmel"),
+    "audio": ("input", "encoder_rate_hz", "logmel", "channels", "normalise", "speaker_reference"),
+    "prosody": ("encoder_rate_hz", "logmel", "channels", "silence", "speaker_reference"),
     "text": ("tokens",),
 }
 """Settings of the front end that decide what the numbers of a stream mean."""
@@ -40,12 +46,13 @@ def start_from_run(network: CallNetwork, folder: Path, config: TrainConfig, sche
 
     Raises:
         DataError: no finished run, or its weights are missing or damaged.
-        ConfigError: its streams are made in another way, or nothing agrees.
+        ConfigError: its streams are made in another way, its pretrained encoders differ, or nothing agrees.
     """
     earlier = read_run(folder)
     sha256 = earlier.weights_sha256
     _check_streams(earlier, config)
     given = read_weights(folder / "checkpoints/best/network.safetensors")
+    _check_pretrained(network, earlier, given)
     own = network.state_dict()
     carried = {
         name: value
@@ -70,6 +77,32 @@ def _check_streams(earlier: FinishedRun, config: TrainConfig) -> None:
                     f"fit.start_from {earlier.folder}: its stream '{stream}' was made with front_end.{field} {before}, "
                     f"and this training has {now}; set the same"
                 )
+
+
+def _check_pretrained(network: CallNetwork, earlier: FinishedRun, given: Mapping[str, Tensor]) -> None:
+    """A pretrained encoder must be the same one, and what an earlier run taught it must be able to stay.
+
+    What does not learn here is not in this run's checkpoints either: it would be lost when the run is read back.
+    """
+    used = read_json(earlier.folder / "data.json").get("encoders", {})
+    fixed = fixed_weights(network)
+    own = network.state_dict()
+    for stream, before in used.items():
+        if stream not in network.streams:
+            continue
+        encoder: Any = network.encoders[stream]
+        if before["fingerprint"] != str(getattr(encoder, "fingerprint", None)):
+            raise ConfigError(
+                f"fit.start_from {earlier.folder}: its stream '{stream}' was encoded by {before['model']}, and here by "
+                "another model, or other weights of it; set the same network.encoders"
+            )
+        learnt = [name for name in given if name.startswith(f"encoders.{stream}.")]
+        if any(name not in own or name in fixed or own[name].shape != given[name].shape for name in learnt):
+            raise ConfigError(
+                f"fit.start_from {earlier.folder}: it has taught the encoder of '{stream}' what can't be kept here. "
+                f"Set network.encoders.{stream} as in that run "
+                f"(train: {earlier.config.network.encoder(stream).train}), or train: all"
+            )
 
 
 def _setting(front_end: FrontEnd, field: str) -> object:

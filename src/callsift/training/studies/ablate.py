@@ -11,6 +11,7 @@ from typing import Final
 from callsift.config import TrainConfig, load_train_config
 from callsift.errors import ConfigError, UsageError
 from callsift.labels import LabelScheme, load_scheme
+from callsift.training.material import hears
 from callsift.training.studies.plan import DATA, Design, Row, Study, labelled
 from callsift.types import Call
 
@@ -38,7 +39,7 @@ class Given:
     def heard(self) -> bool:
         """Whether the network hears recordings, and there are some."""
         files = (call.audio or any(segment.audio for segment in call.segments) for call in self.calls)
-        return "audio" in self.config.network.streams and self.config.front_end.input != "precomputed" and any(files)
+        return hears(self.config.network.streams, self.config.front_end) and any(files)
 
 
 def _augmentation(given: Given) -> Settings | NoSense:

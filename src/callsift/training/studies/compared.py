@@ -11,15 +11,14 @@ import numpy as np
 from callsift.errors import DataError, UsageError
 from callsift.evaluation import metrics
 from callsift.evaluation.compare import Tested, clustered, clustered_difference, exchange_test, holm
-from callsift.evaluation.metrics import Interval, Metric
+from callsift.evaluation.differences import with_width
+from callsift.evaluation.metrics import METRIC_NAMES, Interval, Metric, drawn_by, draws_groups
 from callsift.evaluation.ranking import auroc
 from callsift.evaluation.tasks import metrics_of
 from callsift.labels import LabelScheme
 from callsift.training.studies.answers import Answer, Item
 
 ALL_METRICS: Final[dict[str, Metric]] = {**metrics.ALL_METRICS, "auroc": auroc}
-FEW_GROUPS: Final = 6
-"""With fewer, the least p-value of a test by group, 2 / 2^groups, is above 0.05."""
 
 Name = tuple[str, str]
 Seeds = Mapping[int, Mapping[Name, Item]]
@@ -37,7 +36,7 @@ class Measure:
     @property
     def name(self) -> str:
         """For a table's head: `accuracy (five)`."""
-        words = self.metric.replace("_", " ").replace("f1", "F1")
+        words = METRIC_NAMES[self.metric]
         return words if self.scheme.kind == "number" else f"{words} ({self.task})"
 
     def truth(self, item: Item) -> float | None:
@@ -134,13 +133,10 @@ def figure_of(measure: Measure | Agreement, seeds: Seeds) -> tuple[Interval | No
     if not names:
         return None, 0, 0
     said = [_said(measure, seeds[seed], names) for seed in sorted(seeds)]
-    drawn = _drawn_by(names, groups)
-    return clustered(ALL_METRICS[measure.metric], truth, said, drawn), len(names), len(set(groups))
-
-
-def _drawn_by(names: Sequence[Name], groups: Sequence[str]) -> list[str]:
-    """What intervals draw: groups; calls where there is only one group, of which nothing else can be drawn."""
-    return list(groups) if len(set(groups)) > 1 else [call_id for call_id, _ in names]
+    drawn = drawn_by(groups, [call_id for call_id, _ in names])
+    metric = ALL_METRICS[measure.metric]
+    found = with_width(metric, clustered(metric, truth, said, drawn), truth, said[0], drawn)
+    return found, len(names), len(set(groups))
 
 
 def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) -> Line:
@@ -154,12 +150,11 @@ def compare(measure: Measure | Agreement, line: Line, one: Seeds, other: Seeds) 
     mine, theirs = ([_said(measure, row[seed], names) for seed in common] for row in both)
     metric = ALL_METRICS[measure.metric]
     calls = [call_id for call_id, _ in names]
-    count = len(set(groups))
-    by_group = FEW_GROUPS <= count < len(set(calls))
+    by_group = draws_groups(groups, calls)
     try:
         return replace(
             line,
-            difference=clustered_difference(metric, truth, mine, theirs, _drawn_by(names, groups)),
+            difference=clustered_difference(metric, truth, mine, theirs, drawn_by(groups, calls)),
             by_call=exchange_test(metric, truth, mine, theirs, calls),
             by_group=exchange_test(metric, truth, mine, theirs, groups) if by_group else None,
         )

@@ -14,11 +14,10 @@ from typing import Any
 
 from callsift.charts import Bar, Point, bar_chart, line_chart
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.metrics import Interval
+from callsift.evaluation.metrics import FEW_GROUPS, Interval
 from callsift.files import read_json, write_json, write_text
 from callsift.training.studies.answers import read_answer
 from callsift.training.studies.compared import (
-    FEW_GROUPS,
     Agreement,
     Line,
     Measure,
@@ -127,7 +126,7 @@ def notes_of(study: Study, measure: Measure, lines: Sequence[Line]) -> list[str]
     notes = [
         f"Mean over {_count(len(design.seeds), 'seed')} of {measure.name} on the pooled test items of "
         f"{_folds(study)}; brackets: 95 % intervals, "
-        + ("groups" if 1 < groups < items else "calls")
+        + ("groups" if FEW_GROUPS <= groups < items else "calls")
         + " and seeds drawn anew (1000 draws).",
         f"p: paired permutation test against {study.versus}, two-sided, both rows' answers exchanged whole call by "
         "whole call, or group by group, for all seeds at once (10,000 draws, or all exchanges where there are fewer); "
