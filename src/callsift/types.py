@@ -257,6 +257,8 @@ class Moment:
 
     `contribution` = quantity(all) − quantity(all but this part of `stream`). Times are of the original recording, those
     of a word its turn's; None where they can't be told. `text`: the words, or what the pause is; None of a sound.
+    `turn`, `at`: where words begin: the number of the turn among those of the segment that have text, and the character
+    in that turn's text; None of anything else.
     """
 
     stream: str
@@ -265,12 +267,16 @@ class Moment:
     start_s: float | None
     end_s: float | None
     contribution: float
+    turn: int | None = None
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEvidence:
     """One segment of a scored call. `contribution` = propensity(all) − propensity(all without it).
 
+    `weight`: the same difference of the quantity that is explained, which every model has; None where it was not asked
+    for, of a call's only segment, and of a model that answers for every segment.
     `moments`: its parts, those that count most first; empty where they were not asked for.
     `grade`, `value`, `probabilities`, `raw_probabilities`: of a model that answers for every segment.
     """
@@ -286,6 +292,7 @@ class SegmentEvidence:
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     raw_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     moments: tuple[Moment, ...] = ()
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +311,8 @@ class CallScore:
     `probabilities` are coherent over the tasks; `raw_probabilities`, for evaluation only, are each task's own.
     `value`: the answer of a model that gives a number instead of a grade. A model that answers for every segment
     leaves what is said of the call None. `streams`: what each stream adds to the quantity that is explained (Shapley
-    values); empty where it was not asked for.
+    values); `explained`: that quantity, in words; `evidence`: in how many segments moments were looked for. Empty, None
+    and 0 where it was not asked for.
     """
 
     call_id: str
@@ -324,3 +332,5 @@ class CallScore:
     warnings: Sequence[Note] = ()
     error: tuple[ErrorCode, str] | None = None
     streams: Mapping[str, float] = field(default_factory=dict)
+    explained: str | None = None
+    evidence: int = 0

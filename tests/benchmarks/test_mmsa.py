@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,12 @@ def test_a_pickle_that_names_code_is_refused_and_nothing_of_it_runs(
     [
         b"cbuiltins\neval\n(S'1'\ntR.",
         b"cnumpy\nload\n(S'x'\ntR.",
+        b"cnumpy\nndarray\n((I1\ntS'O'\nS'AAAAAAAA'\ntR.",
+        b"cnumpy\ndtype\n(S'O,O'\ntR.",
+        b"cnumpy\ndtype\n(S'V8'\ntR(I3\nS'|'\nNS'a'\nNI8\nI1\nI0\ntb.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(NtR(I1\n(I9\ntcnumpy\ndtype\n(S'O'\ntRI0\n(lNtb.",
+        pickle.dumps(np.array([[1], {2}], dtype=object)),
+        pickle.dumps(np.zeros(3)).replace(b"K\x03\x85", b"K\x09\x85"),
         b"cnumpy.core.multiarray\nfromfile\n(S'x'\ntR.",
         b"c_codecs\nencode\n(Vx\nVpunycode\ntR.",
         pickle.dumps(np.zeros(9))[:-20],
@@ -121,6 +129,41 @@ def test_other_names_other_codecs_and_damage_are_refused(harm: bytes, tmp_path: 
     (tmp_path / "x.pkl").write_bytes(harm)
     with pytest.raises(DataError, match=r"x.pkl: is refused: .*Fetch the published file anew"):
         read_arrays(tmp_path / "x.pkl")
+
+
+def test_bytes_that_are_taken_for_pointers_crash_nothing(tmp_path: Path) -> None:
+    """`np.ndarray((1,), "O", b"AAAAAAAA")` is an object at 0x4141414141414141; run apart, as it ended the process."""
+
+    class Crashing:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return np.ndarray, ((1,), "O", b"\x41" * 8)
+
+    path = tmp_path / "unaligned_50.pkl"
+    path.write_bytes(pickle.dumps({"train": Crashing()}))
+    code = (
+        "import pathlib; from callsift.benchmarks.safe_pickle import read_arrays; "
+        f"print(read_arrays(pathlib.Path({str(path)!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1  # not by a signal
+    assert "unaligned_50.pkl: is refused: 'str' object is not callable" in done.stderr
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_arrays_of_every_protocol_are_what_was_written(protocol: int, tmp_path: Path) -> None:
+    written = {
+        "c": np.arange(6.0).reshape(2, 3),
+        "f": np.asfortranarray(np.arange(6, dtype=">f4").reshape(2, 3)),
+        "words": np.array(["a", "好"]),
+        "objects": np.array(["a", "bc", None], dtype=object),
+        "number": np.float32(3),
+        "none": np.array(0.5),
+    }
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(written, protocol=protocol))
+    found = read_arrays(tmp_path / "x.pkl")
+    for name, values in written.items():
+        assert np.array_equal(found[name], values), name
+        assert np.asarray(found[name]).dtype.kind == np.asarray(values).dtype.kind
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ def figure(value: float, half: float = 0.07) -> Json:
     return {"value": value, "low": round(value - half, 6), "high": round(value + half, 6)}
 
 
+def beside(names: tuple[str, ...], value: float, mine: float) -> Json:
+    """A baseline's figures, and the difference of the model to them."""
+    return {name: figure(value) for name in names} | {
+        "difference": {name: figure(mine - value, 0.06) for name in names}
+    }
+
+
 def figures(calls: int, classes: list[str], accuracy: float, majority: float, tfidf: float | None) -> Json:
     names = ("accuracy", "macro_f1", "weighted_f1", "uar", "quadratic_kappa")
     each = calls // len(classes)
@@ -33,10 +40,10 @@ def figures(calls: int, classes: list[str], accuracy: float, majority: float, tf
         **{name: figure(accuracy - 0.02 * at) for at, name in enumerate(names)},
         "per_class": {name: {"precision": 0.6, "recall": 0.5, "f1": 0.545455, "support": each} for name in classes},
         "confusion": {"classes": classes, "counts": counts},
-        "majority": {name: figure(majority) for name in names},
+        "majority": beside(names, majority, accuracy),
     }
     if tfidf is not None:
-        found["tfidf"] = {name: figure(tfidf) for name in names}
+        found["tfidf"] = beside(names, tfidf, accuracy)
     return found
 
 
@@ -159,6 +166,21 @@ def mistakes() -> list[Json]:
     ]
 
 
+def phone(count: int = 50) -> list[Json]:
+    """The calls to phone first, about half of them buyers."""
+    return [
+        {
+            "call_id": f"en-{(37 * at) % 173:04d}-insurance",
+            "propensity": round(0.97 - 0.009 * at, 6),
+            "rank_score": round(3.9 - 0.05 * at, 6),
+            "grade": GRADES[min(at // 12, 4)],
+            "label": GRADES[(at * at) % 5],
+            "duration_s": 95.0 + 7 * at,
+        }
+        for at in range(count)
+    ]
+
+
 def sample() -> Json:
     return {
         "schema_version": 1,
@@ -177,7 +199,10 @@ def sample() -> Json:
             "languages": {"en": 120, "zh": 53},
             "groups": 41,
             "failed": {"en-0003": "unreadable: the file is empty"},
+            "unit": "call",
             "learnt": ["en-0004", "en-0005"],
+            "related": ["en-0009"],
+            "chosen_by": True,
         },
         "scheme": {
             "id": "marketcalls",
@@ -206,16 +231,17 @@ def sample() -> Json:
         "reliability": {"five": reliability(173), "two": reliability(173), "propensity": reliability(173)},
         "gain": gain(173, 81),
         "breakdowns": {
-            "length": [{"name": name, "calls": 43, "few": False, "figure": figure(value, 0.14)}
+            "length": [{"name": name, "calls": 43, "few": False, "figure": figure(value, 0.14), "clearly_worse": value < 0.5}
                        for name, value in (("up to 1:20", 0.7), ("1:20–3:00", 0.64), ("over 3:00", 0.44))],
             "language": [{"name": "en", "calls": 120, "few": False, "figure": figure(0.66)},
-                         {"name": "zh", "calls": 53, "few": False, "figure": figure(0.4, 0.1)}],
+                         {"name": "zh", "calls": 53, "few": False, "figure": figure(0.4, 0.1), "clearly_worse": True}],
             "group": [{"name": f"agent-{at:02d}", "calls": 6, "few": True, "figure": figure(0.6, 0.35)}
                       for at in range(10)],
             "asr_confidence": [{"name": "unknown", "calls": 90, "few": False, "figure": figure(0.62, 0.1)},
                                {"name": "0.80–0.95", "calls": 83, "few": False, "figure": figure(0.6, 0.1)}],
         },
         "breakdown_metric": "accuracy",
+        "breakdown_parts": 7,
         "faithfulness": {
             "calls": 60,
             "rows": [{"remove": k, "top": figure(0.1 * k, 0.03), "random": figure(0.02 * k, 0.01),
@@ -223,6 +249,7 @@ def sample() -> Json:
             "note": "Of 173 calls the 60 with at least four segments.",
         },
         "mistakes": mistakes(),
+        "phone": phone(),
     }  # fmt: skip
 
 
@@ -242,6 +269,7 @@ def least() -> Json:
         "breakdowns": {},
         "faithfulness": None,
         "mistakes": [],
+        "phone": [],
     }
 
 
@@ -250,7 +278,7 @@ def numbers() -> Json:
     found = sample()
     names = ("mean_absolute_error", "correlation", "acc2_has0", "f1_has0", "acc2_non0", "f1_non0", "acc5", "acc7")
     mine = {"calls": 686, **{name: figure(0.78, 0.05) for name in names},
-            "majority": {name: figure(1.3, 0.06) for name in names}}  # fmt: skip
+            "majority": beside(names, 1.3, 0.78)}  # fmt: skip
     wrong = mistake("video-12", "en", [segment(0, "customer: It was fine, I suppose.", None) | {"value": -1.25}])
     wrong |= {
         "label": 2.4,
@@ -262,7 +290,8 @@ def numbers() -> Json:
     }
     wrong["row"] |= {"value": -1.25}
     return found | {
-        "data": found["data"] | {"calls": 31, "segments": 686, "failed": {}, "learnt": []},
+        "data": found["data"] | {"calls": 31, "segments": 686, "unit": "segment", "failed": {}, "learnt": [],
+                                 "related": [], "chosen_by": False},
         "scheme": {"id": "sentiment", "kind": "number", "grades": [], "tasks": {}, "positive": [],
                    "finest_task": "value", "target": "segment"},
         "balance": {"train": None, "here": {"-3 to 0": 300, "0 to 3": 386}},
@@ -270,10 +299,11 @@ def numbers() -> Json:
         "reliability": {},
         "gain": None,
         "breakdowns": {"language": [{"name": "en", "calls": 600, "few": False, "figure": figure(0.77)},
-                                    {"name": "es", "calls": 86, "few": False, "figure": figure(1.1)}]},
+                                    {"name": "es", "calls": 86, "few": False, "figure": figure(1.1), "clearly_worse": True}]},
         "breakdown_metric": "mean_absolute_error",
         "faithfulness": None,
         "mistakes": [wrong],
+        "phone": [],
     }  # fmt: skip
 
 

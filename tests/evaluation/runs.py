@@ -26,10 +26,11 @@ def graded_run(
     groups: Mapping[str, str] | None = None,
     train: Sequence[str] = ("other",),
     started_from: Path | None = None,
+    sha256: str | None = None,
 ) -> Path:
     """A run that answered (call, label, grade said), quite sure of each grade.
 
-    `train`: ids of the calls that it learned from.
+    `train`: ids of the calls that it learned from. `sha256`: of its manifest.
     """
     rows = []
     for call, label, said in answers:
@@ -38,7 +39,8 @@ def graded_run(
         rows.append([call, "", "", 1, label, *np.concatenate(logits), (groups or {}).get(call, call)])
     names = [f"logit_{task}_{name}" for task, classes in SCHEME.tasks.items() for name in classes]
     result = {"temperature": dict.fromkeys(SCHEME.tasks, 1.0), "train_balance": dict.fromkeys(SCHEME.grades, 0.2)}
-    data = {"splits": {"train": list(train), split: [call for call, *_ in answers]}}
+    data: dict[str, Any] = {"splits": {"train": list(train), split: [call for call, *_ in answers]}}
+    data |= {} if sha256 is None else {"sha256": sha256}
     _write(folder, split, names, rows, settings, result, data, started_from)
     return folder
 

@@ -10,7 +10,9 @@ import pytest
 from tests.evaluation.runs import graded_run
 
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.answered import learnt_by, read_rows, runs_in
+from callsift.evaluation.answered import read_rows, runs_in
+from callsift.evaluation.seen import learnt_by
+from callsift.evaluation.side_by_side import changed_settings
 
 CALLS = [("a", "A", "A"), ("b", "B", "D"), ("c", "E", "E")]
 
@@ -51,6 +53,24 @@ def test_folds_of_one_training_are_one_row(tmp_path: Path) -> None:
         ("other", ["a", "b", "c"]),
     ]
     assert rows[0].leaked == frozenset()
+
+
+def test_runs_on_other_transcripts_are_no_seeds_of_one_row(tmp_path: Path) -> None:
+    """The same ids and settings, but another manifest: the transcripts may be another engine's."""
+    runs = [
+        graded_run(tmp_path / f"{data}-{seed}", CALLS, settings=[f"fit.seed={seed}"], sha256=data * 64)
+        for data, seed in (("a", 1), ("a", 2), ("b", 3))
+    ]
+    rows = read_rows(runs, "test", through)
+    assert [(list(row.seeds), row.data) for row in rows] == [([1, 2], ("a" * 64,)), ([3], ("b" * 64,))]
+    assert changed_settings(rows)["data"] == {rows[0].name: "a" * 12, rows[1].name: "b" * 12}
+
+
+def test_folds_may_have_a_manifest_each(tmp_path: Path) -> None:
+    first = graded_run(tmp_path / "plain/fold-0", CALLS[:2], train=["c"], sha256="0")
+    second = graded_run(tmp_path / "plain/fold-1", CALLS[2:], train=["a", "b"], sha256="1")
+    other = graded_run(tmp_path / "other", CALLS, settings=["fit.epochs=3"])
+    assert [len(row.folders) for row in read_rows([first, second, other], "test", through)] == [2, 1]
 
 
 def test_a_study_is_its_rows(tmp_path: Path) -> None:

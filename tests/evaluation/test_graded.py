@@ -71,10 +71,10 @@ def test_training_texts_need_no_recording_where_words_are_given(tmp_path: Path) 
         Call("c", audio=tmp_path / "c.wav", label="C"),
         Call("d", segments=(Segment("0", turns, label="A"), Segment("1", turns[:1])), label="D"),
     ]
-    assert labelled_texts(pipeline, calls, "call") == [
-        ("hello there yes please", "A"), ("good day not now", "B"), ("hello there yes please hello there", "D"),
+    assert list(labelled_texts(pipeline, calls, "call").values()) == [
+        [("hello there yes please", "A")], [("good day not now", "B")], [("hello there yes please hello there", "D")],
     ]  # fmt: skip
-    assert labelled_texts(pipeline, calls[3:], "segment") == [("hello there yes please", "A")]
+    assert labelled_texts(pipeline, calls[3:], "segment") == {"d": [("hello there yes please", "A")]}
 
 
 class _Halting:

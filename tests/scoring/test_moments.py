@@ -13,6 +13,8 @@ from callsift.bundle import find_bundle, load_bundle
 from callsift.data.manifest import read_manifest
 from callsift.scoring.evidence import absent, encoded, judge, segment_vectors
 from callsift.scoring.occlusion import MOST_PARTS
+from callsift.scoring.report import places_of
+from callsift.scoring.rows import segment_row
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.scoring.streams_share import MOST_STREAMS, stream_shares, subset_vectors
 from callsift.types import (
@@ -128,8 +130,38 @@ def test_the_segments_that_count_most_have_moments_and_nothing_else_is_changed(
         )
         assert max(sum(one["stream"] == stream for one in moments) for stream in ("text", "audio")) <= MOST_PARTS
     assert set(asked.pop("streams")) == {"text", "audio"}
+    assert (asked.pop("evidence"), asked.pop("explained")) == (2, "propensity")
+    assert [segment.pop("weight") for segment in asked["segments"]] == [
+        one["contribution"] for one in plain["segments"]
+    ]
     assert asked == plain
     assert result_row(scorer.score_prepared(prepared, 2)) == result_row(score), "the same every time"
+
+
+def test_segments_that_are_named_are_looked_into_in_place_of_the_weightiest(
+    scorer: Scorer, prepared: PreparedCall, score: CallScore
+) -> None:
+    other = next(at for at, segment in enumerate(score.segments) if not segment.moments)
+    found = scorer.score_prepared(prepared, 1, [other])
+    assert [at for at, segment in enumerate(found.segments) if segment.moments] == [other]
+    assert found.streams == score.streams
+
+
+def test_a_word_says_where_it_stands(prepared: PreparedCall, score: CallScore) -> None:
+    words = 0
+    for segment, evidence in zip(prepared.segments, score.segments, strict=True):
+        spoken = [turn.text for turn in segment.turns if turn.text.strip()]
+        for moment in evidence.moments:
+            if moment.kind != "word":
+                assert (moment.turn, moment.at) == (None, None)
+                continue
+            assert moment.turn is not None
+            assert spoken[moment.turn].startswith(str(moment.text), moment.at)
+            words += 1
+        rows = segment_row(evidence)
+        places = [place for row in rows.get("moments", []) for place in places_of(evidence.text, row)]
+        assert len(set(places)) == len(places) == sum(moment.kind == "word" for moment in evidence.moments)
+    assert words > 10
 
 
 def test_shares_are_those_of_the_two_orders_in_which_text_and_audio_can_come(

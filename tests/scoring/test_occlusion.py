@@ -80,6 +80,11 @@ def test_a_words_time_is_its_turns() -> None:
     assert [(part.moment.start_s, part.moment.end_s) for part in parts] == [(1.5, 2.5), (1.5, 2.5), (None, None)]
 
 
+def test_a_words_place_is_its_turn_among_those_with_text_and_its_character() -> None:
+    parts, _ = _parts(_prepared(Turn("agent", " "), Turn("customer", "yes  yes"), Turn("agent", "fine")), "text")
+    assert [(part.moment.turn, part.moment.at) for part in parts] == [(0, 0), (0, 5), (1, 0)]
+
+
 def test_neighbours_are_grouped_evenly() -> None:
     groups = evenly(list(range(50)))
     assert [item for group in groups for item in group] == list(range(50))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from callsift.labels import load_scheme
-from callsift.scoring.report import write_report
+from callsift.scoring.report import marked, places_of, write_report
 
 
 def row(call_id: str, propensity: float, rank: float | None) -> dict[str, Any]:
@@ -71,6 +71,39 @@ def test_the_report_shows_what_counts_where_it_was_asked_for(tmp_path: Path) -> 
     assert "no part of it moves the answer by itself" in text
     assert text.count("added by") == 1
     assert "-0.125" in text
+
+
+def test_words_are_marked_where_they_stand() -> None:
+    text = "agent: yes, yes; customer: <no> / yes; agent: bye"
+    word = {"stream": "text", "kind": "word", "start_s": None, "end_s": None}
+    moments = [
+        {**word, "text": "yes", "turn": 0, "at": 5, "contribution": 0.5},
+        {**word, "text": "yes / bye", "turn": 1, "at": 7, "contribution": -0.25},
+        {**word, "text": "<no>", "turn": 1, "at": 0, "contribution": 0.0},
+        {**word, "text": "gone", "turn": 5, "at": 0, "contribution": 0.1},
+        {**word, "text": "other", "turn": 0, "at": 0, "contribution": 0.1},
+    ]
+    pieces = marked({"text": text, "moments": moments})
+    assert "".join(piece.text for piece in pieces) == text
+    assert [(piece.text, piece.contribution) for piece in pieces if piece.contribution is not None] == [
+        ("yes", 0.5), ("yes", -0.25), ("bye", -0.25),
+    ]  # fmt: skip
+    assert pieces[0].text == "agent: yes, "
+    whole = {**word, "text": "<no> / yes", "turn": 1, "at": 0, "contribution": 0.1}
+    assert places_of(text, whole) == [(text.index("<no>"), text.index("; agent: bye"))], "a stroke of the speaker's own"
+    assert marked({"text": ""}) == []
+
+
+def test_a_number_is_shown_by_weights_and_named(tmp_path: Path) -> None:
+    about = {"segment_id": "0", "start_s": 0.0, "end_s": 9.0, "speech_s": {}, "text": "customer: yes"}
+    segments = [{**about, "contribution": None, "weight": 1.25}]
+    write_report(
+        tmp_path / "r.html", [row("a", 0.9, None) | {"explained": "value", "evidence": 1, "segments": segments}],
+        load_scheme("marketcalls"), title="calls",
+    )  # fmt: skip
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert "+1.250" in text
+    assert "how much the value would fall" in text
 
 
 def test_nothing_is_said_of_moments_where_none_were_asked_for(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Published feature files that are pickles, read without running anything that they name.
 
-A pickle is a program: it can name any function and have it called («pickle», The Python Standard Library). Only NumPy's
-arrays, their types, and Python's own containers, numbers and texts are made here; whatever else is named ends the
-reading.
+A pickle is a program: it can name any function and have it called («pickle», The Python Standard Library), and NumPy's
+own makers of arrays trust what they are given: of eight bytes, taken for a pointer, they make an object. So none of
+these is called here: arrays of numbers and texts are made anew from checked bytes and shapes, beside Python's own
+containers, numbers and texts; whatever else is named ends the reading.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from callsift.errors import DataError
+
+_PLAIN: Final = (str, bytes, bool, int, float, type(None))
+"""What an array of objects may hold: files keep their ids in such arrays."""
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -23,15 +28,74 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-_ARRAY: Final = np.zeros(1)
+class _Items:
+    """The type of an array's items, as a pickle says it in two steps: a code, then its state."""
+
+    def __init__(self, code: str) -> None:
+        self.type: np.dtype[Any] = np.dtype(code)
+        if self.type.kind not in "biufcSUO" or self.type.itemsize == 0:
+            raise pickle.UnpicklingError(f"it has an array of {code!r}, neither numbers nor texts")
+
+    def __setstate__(self, state: Any) -> None:
+        """Of the state the order of bytes alone is taken; its parts and flags could say anything."""
+        _, order, *parts = state
+        if any(part is not None for part in parts[:3]):
+            raise pickle.UnpicklingError("it has an array of records, neither numbers nor texts")
+        self.type = self.type.newbyteorder(order)
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array that is filled from a pickle's state when that is what it says it is."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, items, by_column, raw = state
+        if not isinstance(items, _Items):
+            raise pickle.UnpicklingError("it has an array without a type")
+        filled: Any = (1, shape, items.type, bool(by_column), _content(raw, shape, items.type))
+        super().__setstate__(filled)
+
+
+def _content(raw: Any, shape: tuple[int, ...], items: np.dtype[Any]) -> bytes | list[Any]:
+    """The bytes of an array, or its objects, as many as the shape holds: NumPy does not count the latter."""
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise pickle.UnpicklingError(f"it has an array of shape {shape}")
+    objects = items.kind == "O"
+    content = list(raw) if objects else raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    if len(content) != math.prod(shape) * (1 if objects else items.itemsize):
+        raise pickle.UnpicklingError(f"it has an array of shape {shape} with {len(content)} bytes or objects")
+    if objects and not all(type(each) in _PLAIN for each in content):
+        raise pickle.UnpicklingError("it has an array of objects that are neither numbers nor texts")
+    return content
+
+
+def _items(code: Any, *_: Any) -> _Items:
+    return _Items(code.decode("latin1") if isinstance(code, bytes) else str(code))
+
+
+def _empty(*_: Any) -> _Array:
+    """An array yet to be filled; of what type it is to be does not matter."""
+    return _Array((0,))
+
+
+def _from_buffer(raw: Any, items: _Items, shape: tuple[int, ...], order: str) -> Any:
+    array = _empty()
+    array.__setstate__((1, shape, items, order == "F", raw))
+    return array
+
+
+def _scalar(items: _Items, raw: Any = b"") -> Any:
+    return _from_buffer(raw, items, (1,), "C")[0]
+
+
+_CORES: Final = ("core", "_core")  # NumPy 2 calls its core `_core`
 _MAKERS: Final[dict[tuple[str, str], Any]] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): "an array's type, named for `_reconstruct` alone: a text can't be called",
+    ("numpy", "dtype"): _items,
     ("_codecs", "encode"): _encode,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _ARRAY.__reduce__()[0] for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): np.float64(0).__reduce__()[0] for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _ARRAY.__reduce_ex__(5)[0] for core in ("core", "_core")},
-}  # NumPy 2 calls its core `_core`
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty for core in _CORES},
+    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in _CORES},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in _CORES},
+}
 
 
 class _Arrays(pickle.Unpickler):

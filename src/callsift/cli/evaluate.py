@@ -39,7 +39,12 @@ def evaluate(
         typer.Option("--report", help="Folder for report.html and report.json. Default: of a run, in its report/."),
     ] = None,
     evidence: Annotated[
-        int, typer.Option("--evidence", min=0, help="In how many segments of a bad mistake words and sounds are told.")
+        int,
+        typer.Option(
+            "--evidence",
+            min=0,
+            help="In how many segments of a bad mistake words and sounds are told; 0: evidence is not looked into.",
+        ),
     ] = 3,
     no_baseline: Annotated[
         bool, typer.Option("--no-baseline", help="Without the baseline by words, which reads the training calls.")
@@ -53,11 +58,9 @@ def evaluate(
     _check_targets(output, report)
     scorer = scorer_of(model, asr, diarizer)
     calls, split = graded_calls(scorer, data, split)
-    if learnt := trained_on(model, calls):
-        say(
-            f"WARNING: the run was trained on {len(learnt)} of these {len(calls)} calls ('{learnt[0]}' is the first): "
-            "the figures say what it remembers, not what it is worth"
-        )
+    seen = trained_on(model, data, calls)
+    for warning in seen.warnings(len(calls)):
+        say(warning)
     if report is None and is_run(model):
         report = model / "report" / _name_of(data, split)
     looked_into = report is not None or output is not None
@@ -67,7 +70,7 @@ def evaluate(
         depth=Depth(
             train=None if no_baseline else _training_calls(data, calls),
             moments=evidence if looked_into else 0,
-            faithful=looked_into,
+            faithful=looked_into and evidence > 0,
         ),
         made={
             "callsift": __version__,
@@ -76,7 +79,7 @@ def evaluate(
             "split": split,
             "command": shlex.join(["callsift", *sys.argv[1:]]),
         },
-        learnt=learnt,
+        seen=seen,
         progress=progress,
     )
     rows = found.pop("rows")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callsift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from callsift.evaluation.seen import Seen
     from callsift.scoring.scorer import Scorer
     from callsift.types import Call
 
@@ -76,8 +77,12 @@ def graded_calls(scorer: Scorer, data: Path, split: str | None) -> tuple[list[Ca
     return asked, split
 
 
-def trained_on(model: Path, calls: Sequence[Call]) -> list[str]:
-    """Ids of the calls that a run learned from; a bundle keeps no record of them."""
-    from callsift.evaluation.seen import seen_in_training
+def trained_on(model: Path, data: Path, calls: Sequence[Call]) -> Seen:
+    """What a run, by its record, or a bundle, by its provenance, knows already of calls of DATA."""
+    from callsift.bundle import find_bundle, load_bundle
+    from callsift.data.manifest import manifest_file
+    from callsift.evaluation.seen import seen_by_bundle, seen_by_run
 
-    return seen_in_training(model, calls) if is_run(model) else []
+    if is_run(model):
+        return seen_by_run(model, calls)
+    return seen_by_bundle(load_bundle(find_bundle(str(model))), manifest_file(data), calls)

@@ -18,6 +18,7 @@ from callsift.errors import UsageError
 if TYPE_CHECKING:
     from callsift.scoring.batch import BatchScorer
     from callsift.scoring.callback import CallBack
+    from callsift.scoring.output import ResultFile
     from callsift.scoring.sources import Sources
 
 
@@ -128,6 +129,11 @@ def score(
         raise UsageError("--resume needs the --output FILE to go on with")
     if output is not None and output.suffix != ".jsonl" and output.exists():
         raise UsageError(f"{output} exists; name another --output, or remove it")
+    if evidence and report is None and (sys.stdout.isatty() if output is None else output.suffix != ".jsonl"):
+        kept = (
+            "the table shows none of --evidence" if output is None else f"{output} will have the streams' shares alone"
+        )
+        say(f"warning: {kept}: what counts in segments, words and moments, stands in .jsonl and --report only")
     sources = find_calls(paths, parse_channels(channels), rate)
     folder = find_bundle(model)
     said = {"channels": channels, "rate_hz": rate}
@@ -147,7 +153,7 @@ def score(
         _refuse_foreign_sets(sources, front_end.sha256)
         for note in sources.notes:
             say(f"warning: {note.message}")
-        rows, failed = _run(scorer, sources, output, resume, call_back, evidence=evidence > 0)
+        rows, failed = _run(scorer, sources, output, resume, call_back, evidence)
     if report is not None:
         from callsift.scoring.report import write_report
 
@@ -170,26 +176,15 @@ def _run(
     output: Path | None,
     resume: bool,
     call_back: CallBack | None,
-    *,
-    evidence: bool,
+    evidence: int,
 ) -> tuple[list[dict[str, Any]], int]:
     """Score what isn't scored yet. With an output, every result is in a file before the next call is begun."""
     from callsift.cli.show import progress, say
-    from callsift.scoring.output import ResultFile, journal_of, write_table
+    from callsift.scoring.output import journal_of, write_table
     from callsift.scoring.scorer import result_row
 
-    file = None
-    done: dict[str, dict[str, Any]] = {}
-    if output is not None:
-        file = ResultFile(
-            journal_of(output),
-            model=scorer.identity.info,
-            settings_sha256=scorer.identity.settings_sha256,
-            calls=sources.calls,
-            resume=resume,
-            evidence=evidence,
-        )
-        done = dict(file.done)
+    file = None if output is None else _opened(output, scorer, sources, resume, evidence)
+    done = {} if file is None else dict(file.done)
     todo = [call for call in sources.calls if call.call_id not in done]
     if done:
         say(f"{len(done)} calls are scored already")
@@ -211,6 +206,19 @@ def _run(
         write_table(output, rows)
         journal_of(output).unlink()
     return rows, sum(row["error"] is not None for row in rows)
+
+
+def _opened(output: Path, scorer: BatchScorer, sources: Sources, resume: bool, evidence: int) -> ResultFile:
+    from callsift.scoring.output import ResultFile, journal_of
+
+    return ResultFile(
+        journal_of(output),
+        model=scorer.identity.info,
+        settings_sha256=scorer.identity.settings_sha256,
+        calls=sources.calls,
+        resume=resume,
+        evidence=evidence,
+    )
 
 
 def _rewrite(path: Path, rows: Mapping[str, Any]) -> None:

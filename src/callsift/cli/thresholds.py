@@ -124,7 +124,7 @@ def _of_data(
     if scorer.target != "call":
         raise UsageError(_SEGMENTS.format(model=model))
     calls, split = graded_calls(scorer, data, split)
-    if learnt := trained_on(model, calls):
+    if learnt := trained_on(model, data, calls).learnt:
         raise UsageError(
             f"{len(learnt)} of these {len(calls)} calls are training calls of {model} ('{learnt[0]}' is the first), on "
             "which any model looks better than it is: name --split test, or graded calls that it never saw"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from callsift.config import TrainConfig
 from callsift.decision import decide
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.predictions import FinishedRun, read_run
-from callsift.files import read_json
+from callsift.evaluation.seen import learnt_by, lineage
 from callsift.labels import NUMBER_TASK, LabelScheme
 from callsift.types import Label
 
 Item = tuple[str, str]
 """A call and a segment of it; "" for the call itself."""
 Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
+_STUDY: Final = "study "
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Row:
     """Trainings of the same settings. `seeds`: seed → item → its answer.
 
     `learnt`: calls that any of them learned from, or the runs that they started from. `leaked`: those among them that
-    the very training that learned from them was asked about, too.
+    the very training that learned from them was asked about, too. `data`: SHA-256 of the manifests, as far as known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Row:
     seeds: Mapping[int, Mapping[Item, Answer]]
     learnt: frozenset[str]
     leaked: frozenset[str]
+    data: tuple[str, ...] = ()
 
     @property
     def items(self) -> set[Item]:
@@ -62,11 +64,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One run, read. `key`: equal for those that may be seeds or folds of one row."""
+    """One run, read. `key`: equal for those that may be seeds or folds of one row. `data`: SHA-256 of its manifest."""
 
     run: FinishedRun
     answers: Mapping[Item, Answer]
     key: str
+    data: str | None
     learnt: frozenset[str]
 
 
@@ -127,8 +130,8 @@ def _read(folder: Path, split: str) -> _Read:
         answers[call_id, segment_id] = Answer(label, group, mine)
     if not answers:
         raise DataError(f"holds no labelled {split} calls; compare by --split {other}", path)
-    splits = _splits(folder)
-    return _Read(run, answers, _key(run, splits), learnt_by(folder, splits))
+    about = next(lineage(folder), {})
+    return _Read(run, answers, _key(run, about.get("splits", {})), about.get("sha256"), learnt_by(folder))
 
 
 def _said(scheme: LabelScheme, verdicts: Sequence[Any]) -> NDArray[np.float64]:
@@ -140,31 +143,11 @@ def _said(scheme: LabelScheme, verdicts: Sequence[Any]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, len(scheme.grades))
 
 
-def _splits(folder: Path) -> dict[str, list[str]]:
-    """Which calls a run learned from, chose by and was tested on; nothing of an old run that does not tell."""
-    path = folder / "data.json"
-    found = read_json(path).get("splits", {}) if path.is_file() else {}
-    return {str(name): [str(call) for call in calls] for name, calls in found.items()}
-
-
-def learnt_by(folder: Path, splits: Mapping[str, Sequence[str]] | None = None) -> frozenset[str]:
-    """Calls that a run learned from, and those of the runs that it started from, as far as they are there."""
-    learnt = set((_splits(folder) if splits is None else splits).get("train", ()))
-    at, been = folder, {folder.resolve()}
-    while (at / "data.json").is_file() and (start := read_json(at / "data.json").get("started_from")):
-        at = Path(start["run"])
-        if at.resolve() in been:
-            break
-        been.add(at.resolve())
-        learnt |= set(_splits(at).get("train", ()))
-    return frozenset(learnt)
-
-
 def _key(run: FinishedRun, splits: Mapping[str, Sequence[str]]) -> str:
     """Of a study's trainings the row they are of; else all settings but the seed, and the calls of all parts."""
     trial = run.folder.resolve().parent
     if run.folder.name == "run" and (trial / "answer.json").is_file():
-        return f"study {trial.parent}"
+        return f"{_STUDY}{trial.parent}"
     settings = run.config.model_copy(update={"fit": run.config.fit.model_copy(update={"seed": 0})})
     return sha256_of_json(
         [settings.model_dump(mode="json"), sorted(call for calls in splits.values() for call in calls)]
@@ -191,10 +174,16 @@ def plain_settings(config: TrainConfig) -> dict[str, Any]:
 
 
 def _belongs(found: _Read, row: Sequence[_Read]) -> bool:
-    """Whether a run is another seed of a row, or answered other calls than its runs of the same seed."""
-    seed = found.run.config.fit.seed
+    """Whether a run is another seed of a row, or answered other calls than its runs of the same seed.
+
+    Runs that answered the same calls must have been trained on the same data, transcripts and all: equal ids do not
+    make them equal. Folds may have a manifest each, and a study has seen to that itself.
+    """
+    seed, study = found.run.config.fit.seed, found.key.startswith(_STUDY)
     return found.key == row[0].key and all(
-        each.run.config.fit.seed != seed or each.answers.keys().isdisjoint(found.answers) for each in row
+        each.answers.keys().isdisjoint(found.answers)
+        or (each.run.config.fit.seed != seed and (study or each.data == found.data))
+        for each in row
     )
 
 
@@ -205,7 +194,8 @@ def _row(name: str, runs: Sequence[_Read]) -> Row:
     learnt = frozenset(call for each in runs for call in each.learnt)
     leaked = frozenset(item[0] for each in runs for item in each.answers if item[0] in each.learnt)
     folders, first = tuple(each.run.folder for each in runs), runs[0].run
-    return Row(name, folders, first.config, first.scheme, dict(sorted(seeds.items())), learnt, leaked)
+    data = tuple(sorted({each.data for each in runs if each.data is not None}))
+    return Row(name, folders, first.config, first.scheme, dict(sorted(seeds.items())), learnt, leaked, data)
 
 
 def _names(rows: Sequence[Sequence[Path]]) -> list[str]:

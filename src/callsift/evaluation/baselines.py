@@ -43,7 +43,7 @@ def tfidf_predictions(
     Raises:
         UsageError: scikit-learn is not installed.
     """
-    _require_sklearn()
+    require_sklearn()
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -67,7 +67,7 @@ def tfidf_answers(
         DataError: nothing can be learned: no words, or all labels alike.
         UsageError: scikit-learn is not installed.
     """
-    _require_sklearn()
+    require_sklearn()
     known = sorted(((text, label) for text, label in train if words(text)), key=lambda pair: (pair[0], str(pair[1])))
     if not known:
         raise DataError(f"none of {len(train)} training texts has a word to learn from")
@@ -118,7 +118,8 @@ def _grams(text: str) -> list[str]:
     return found + [f"{one} {other}" for one, other in pairwise(found)]
 
 
-def _require_sklearn() -> None:
+def require_sklearn() -> None:
+    """Raises UsageError unless scikit-learn is installed."""
     try:
         import sklearn  # noqa: F401
     except ImportError as error:

@@ -1,25 +1,29 @@
 """For which calls a model is good: its accuracy, or mean absolute error, by length, language, group and ASR confidence.
 
 Each row says how many items it is of and carries an interval (shares: `reliability.share_interval`; errors: bootstrap
-by group). The rows of one table are of different calls: that two of them differ is no proof of a cause.
+by group), and whether it is clearly worse than the rest of the calls. Many parts are looked at, and of many one looks
+bad by chance: the test allows for that (Bonferroni). The rows of one table are of different calls: that two of them
+differ is no proof of a cause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.evaluation.differences import mean_interval
 from callsift.evaluation.graded import Graded
-from callsift.evaluation.metrics import bootstrap, mean_absolute_error
 from callsift.evaluation.reliability import share_interval
 from callsift.labels import LabelScheme
 
 FEW = 10
 """Rows of fewer items say so (`few`)."""
+RISK = 0.05
 _MOST_GROUPS = 10
 _LENGTHS, _CONFIDENCES = 4, 3
 
@@ -32,43 +36,98 @@ def metric_of(scheme: LabelScheme) -> str:
     return "mean_absolute_error" if scheme.kind == "number" else "accuracy"
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """All items that count: what is averaged (1 or 0 for right or wrong, or the absolute error), and what each is drawn
+    with."""
+
+    each: NDArray[np.float64]
+    owners: NDArray[np.str_]
+    numbers: bool
+
+
 def breakdowns_of(
     scheme: LabelScheme, items: Sequence[Graded], owners: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Tables by name, each a list of rows `name`, `calls`, `few`, `figure`; a table with a single row is left out.
+    """Tables by name, each a list of rows `name`, `calls`, `few`, `figure`, `clearly_worse`; a table with a single row
+    is left out.
 
-    `owners`: what each item is drawn with. Items whose label leaves the grade open count nowhere.
+    `owners`: what each item is drawn with. Items whose label leaves the grade open count nowhere. Where each row is of
+    one group, its calls are drawn; another row whose items are all drawn as one has no interval (`low`, `high` None).
     """
     settled = [at for at, item in enumerate(items) if scheme.kind == "number" or len(scheme.grade_set(item.label)) == 1]
-    mine, drawn_with = [items[at] for at in settled], [owners[at] for at in settled]
+    mine = [items[at] for at in settled]
     tables = {
         "length": _by_length(mine),
         "language": _by_language(mine),
         "group": _by_group(mine),
         "asr_confidence": _by_confidence(mine),
     }
+    tables = {name: rows for name, rows in tables.items() if len(rows) > 1}
+    if not tables:
+        return {}
+    numbers = scheme.kind == "number"
+    each = np.array([_error(scheme, item) if numbers else float(_right(scheme, item)) for item in mine])
+    drawn = _Looked(each, np.array([owners[at] for at in settled]), numbers)
+    by_call = _Looked(each, np.array([item.call.call_id for item in mine]), numbers)
+    parts = parts_of(tables)
     return {
-        name: [
-            {
-                "name": label,
-                "calls": len(at),
-                "few": len(at) < FEW,
-                "figure": _figure(scheme, [mine[row] for row in at], [drawn_with[row] for row in at]),
-            }
-            for label, at in rows
-        ]
+        name: [_row(by_call if name == "group" else drawn, label, at, parts) for label, at in rows]
         for name, rows in tables.items()
-        if len(rows) > 1
     }
 
 
-def _figure(scheme: LabelScheme, items: Sequence[Graded], owners: Sequence[str]) -> dict[str, float]:
-    if scheme.kind == "number":
-        truth = np.array([scheme.number(item.label) for item in items])
-        said = np.array([item.verdict.value for item in items], dtype=np.float64)
-        return asdict(bootstrap(mean_absolute_error, truth, said, groups=owners))
-    right = [float(scheme.grade_set(item.label) == {item.verdict.grade}) for item in items]
-    return asdict(share_interval(np.array(right), owners))
+def parts_of(tables: Mapping[str, Sequence[Any]]) -> int:
+    """How many parts are looked at."""
+    return sum(map(len, tables.values()))
+
+
+def _right(scheme: LabelScheme, item: Graded) -> bool:
+    return scheme.grade_set(item.label) == {item.verdict.grade}
+
+
+def _error(scheme: LabelScheme, item: Graded) -> float:
+    assert item.verdict.value is not None
+    return abs(item.verdict.value - scheme.number(item.label))
+
+
+def _row(of: _Looked, name: str, at: Sequence[int], parts: int) -> dict[str, Any]:
+    chosen = np.zeros(len(of.each), dtype=np.bool_)
+    chosen[list(at)] = True
+    worse = len(at) >= FEW and worse_by_chance(of.each, chosen, of.owners, more_is_worse=of.numbers) < RISK / parts
+    return {
+        "name": name,
+        "calls": len(at),
+        "few": len(at) < FEW,
+        "figure": _figure(of.each[chosen], of.owners[chosen], numbers=of.numbers),
+        "clearly_worse": bool(worse),
+    }
+
+
+def _figure(each: NDArray[np.float64], owners: NDArray[np.str_], *, numbers: bool) -> dict[str, float | None]:
+    if len(set(owners.tolist())) == 1:
+        return {"value": float(each.mean()), "low": None, "high": None}
+    return asdict(mean_interval(each, owners.tolist()) if numbers else share_interval(each, owners.tolist()))
+
+
+def worse_by_chance(
+    each: NDArray[np.float64], chosen: NDArray[np.bool_], owners: NDArray[np.str_], *, more_is_worse: bool
+) -> float:
+    """The two-sided p-value of the difference between the mean of `chosen` and of the rest, all (items,); 1 where the
+    chosen ones are the better, or there is no rest, or the chosen ones are all drawn as one.
+
+    A score test: under the null both have one mean m, and the difference varies as Σ over owners of
+    (Σ chosen (v − m)/n₁ − Σ rest (v − m)/n₂)², which holds for items that belong together (Liang & Zeger 1986) and
+    where all of the chosen ones are wrong.
+    """
+    if chosen.all() or len(set(owners[chosen].tolist())) < 2:
+        return 1.0
+    gap = float(each[chosen].mean() - each[~chosen].mean())
+    if (gap <= 0) if more_is_worse else (gap >= 0):
+        return 1.0
+    weight = np.where(chosen, 1.0 / chosen.sum(), -1.0 / (~chosen).sum())
+    of_owner = np.bincount(np.unique(owners, return_inverse=True)[1], weights=(each - each.mean()) * weight)
+    return math.erfc(abs(gap) / math.sqrt(2.0 * float((of_owner**2).sum())))
 
 
 def _by_length(items: Sequence[Graded]) -> list[Row]:

@@ -17,14 +17,16 @@ import numpy as np
 from callsift.data.splits import groups_of, label_key, labels_of
 from callsift.decision import Verdict
 from callsift.errors import CallsiftError, UsageError
-from callsift.evaluation.baselines import tfidf_answers
-from callsift.evaluation.breakdowns import breakdowns_of, metric_of
+from callsift.evaluation.baselines import require_sklearn, tfidf_answers
+from callsift.evaluation.breakdowns import breakdowns_of, metric_of, parts_of
+from callsift.evaluation.differences import difference
 from callsift.evaluation.faithfulness import faithfulness
-from callsift.evaluation.gain import gain_of
+from callsift.evaluation.gain import gain_of, phone_list
 from callsift.evaluation.graded import Graded, Heard, Progress, hear, labelled_texts, silently
-from callsift.evaluation.metrics import drawn_by
+from callsift.evaluation.metrics import draws_groups
 from callsift.evaluation.mistakes import mistakes_of
 from callsift.evaluation.reliability import reliability_of
+from callsift.evaluation.seen import Seen
 from callsift.evaluation.tasks import figures_of
 from callsift.labels import LabelScheme
 from callsift.scoring.scorer import Scorer
@@ -54,43 +56,56 @@ def evaluate_calls(
     *,
     depth: Depth | None = None,
     made: Mapping[str, Any] | None = None,
-    learnt: Sequence[str] = (),
+    seen: Seen | None = None,
     progress: Progress = silently,
 ) -> dict[str, Any]:
     """Score labelled calls and compare. Keys are those of docs/formats.md, and `rows`: the calls' result rows.
 
     `failed`, in `data`: call id → why, of calls that could not be scored; they count in no figure. `made`: what else to
-    say of how this came about. `learnt`: ids of those that the model learned from.
+    say of how this came about. `seen`: what the model knows of the calls already.
 
     Raises:
-        UsageError: no call could be scored.
+        UsageError: no call could be scored, or nothing that was is graded.
     """
     depth = depth or Depth()
     scheme, heard = scorer.scheme, hear(scorer, calls)
     if not heard.items:
-        first = next(iter(heard.failed.items()), "")
-        raise UsageError(f"none of {len(heard.rows)} calls could be scored; the first: {first}")
+        raise UsageError(_nothing(scorer, heard))
     items = heard.items
-    owners = drawn_by([item.group for item in items], [item.call.call_id for item in items])
+    groups, call_ids = [item.group for item in items], [item.call.call_id for item in items]
+    by_group = draws_groups(groups, call_ids)
+    owners = groups if by_group else call_ids
+    tables = breakdowns_of(scheme, items, owners)
     labels, verdicts = [item.label for item in items], [item.verdict for item in items]
     results = _figures(scorer, labels, verdicts, owners)
     baselines = _with_baseline(scorer, heard, results, owners, depth.train, progress)
     return {
         "schema_version": SCHEMA_VERSION,
         "made": {**(made or {}), "model": heard.rows[0]["model"], "parts": dict(scorer.pipeline.parts)},
-        "data": _data_of(heard, learnt),
+        "data": _data_of(scorer, heard, seen or Seen()) | {"drawn_by": "group" if by_group else "call"},
         "scheme": _scheme_of(scorer),
         "balance": {"train": scorer.calibration.train_balance, "here": _balance_of(scheme, items)},
         "results": results,
         "baselines": baselines,
         "reliability": reliability_of(scheme, labels, verdicts, groups=owners, curves=True),
         "gain": gain_of(scheme, labels, verdicts, owners),
+        "phone": phone_list(scheme, items) if scorer.target == "call" else [],
         "breakdown_metric": metric_of(scheme),
-        "breakdowns": breakdowns_of(scheme, items, owners),
+        "breakdown_parts": parts_of(tables),
+        "breakdowns": tables,
         "faithfulness": faithfulness(scorer, heard.calls, progress=progress) if depth.faithful else None,
         "mistakes": mistakes_of(scorer, items, moments=depth.moments, progress=progress),
         "rows": list(heard.rows),
     }
+
+
+def _nothing(scorer: Scorer, heard: Heard) -> str:
+    """Why there is nothing to evaluate, for people."""
+    scored = len(heard.rows) - len(heard.failed)
+    if scored:
+        return f"{scored} calls were scored, but no {scorer.target} in them has a label to compare with: grade some"
+    first = next((f"; the first: {call_id}: {why}" for call_id, why in heard.failed.items()), "")
+    return f"none of {len(heard.rows)} calls could be scored{first}"
 
 
 def _figures(
@@ -100,19 +115,23 @@ def _figures(
     return figures_of(scorer.scheme, labels, verdicts, groups=owners, train_balance=balance)
 
 
-def _data_of(heard: Heard, learnt: Sequence[str]) -> dict[str, Any]:
+def _data_of(scorer: Scorer, heard: Heard, seen: Seen) -> dict[str, Any]:
     scored = [row for row in heard.rows if row["error"] is None]
     seconds = [row["duration_s"] for row in scored if row["duration_s"] is not None]
     languages = Counter(row["language"] or "unknown" for row in scored)
     return {
         "calls": len(scored),
         "items": len(heard.items),
+        "unit": scorer.target,
         "segments": sum(len(row["segments"]) for row in scored),
         "hours": round(sum(sorted(seconds)) / 3600, 4) if seconds else None,
         "languages": dict(sorted(languages.items(), key=lambda each: (-each[1], each[0]))),
         "groups": len({call.group for call in heard.calls if call.group is not None}),
         "failed": dict(heard.failed),
-        "learnt": sorted(learnt),
+        "learnt": None if seen.learnt is None else sorted(seen.learnt),
+        "learnt_note": seen.note,
+        "related": sorted(seen.related),
+        "chosen_by": seen.chosen_by,
     }
 
 
@@ -149,24 +168,63 @@ def _with_baseline(
     fit_on, shared = _apart_from(heard, labelled)
     about: dict[str, Any] = {"calls": 0, "note": None, "left_out": shared}
     try:
+        require_sklearn()
         if not fit_on:
             where = f" that shares no group or recording with these ({shared} do)" if shared else ""
             raise UsageError(f"there is no labelled training call{where}, so there is no TF-IDF baseline")
         if not any(item.text.strip() for item in heard.items):
             raise UsageError("these calls have no text, so there is no TF-IDF baseline")
         texts = labelled_texts(scorer.pipeline, fit_on, scorer.target, progress)
-        said = tfidf_answers(texts, [item.text for item in heard.items], scorer.scheme)
+        wordless = len(fit_on) - len(texts)
+        if not texts:
+            raise UsageError(f"none of {wordless} training calls comes with words, so there is no TF-IDF baseline: "
+                             "transcribe them with callsift prepare first")  # fmt: skip
+        known = [pair for pairs in texts.values() for pair in pairs]
+        said = tfidf_answers(known, [item.text for item in heard.items], scorer.scheme)
     except CallsiftError as error:
         return {"tfidf": about | {"note": str(error)}}
     labels = [item.label for item in heard.items]
-    figures = _figures(scorer, labels, [_as_verdict(scorer.scheme, answer) for answer in said], owners)
+    verdicts = [_as_verdict(scorer.scheme, answer) for answer in said]
+    figures = _figures(scorer, labels, verdicts, owners)
     for kind, tasks in results.items():
         for task, found in tasks.items():
             if found["calls"] and task in said[0]:
                 theirs = figures[kind][task]
                 found["tfidf"] = {name: value for name, value in theirs.items() if name not in _NOT_A_METRIC}
-    note = f"{shared} training calls share a group or recording with these calls and were left out" if shared else None
-    return {"tfidf": about | {"calls": len(fit_on), "note": note}}
+                found["tfidf"]["difference"] = _difference(scorer.scheme, kind, task, heard.items, verdicts, owners)
+    return {"tfidf": about | {"calls": len(texts), "note": _note(shared, wordless)}}
+
+
+def _note(shared: int, wordless: int) -> str | None:
+    """Which training calls were left out, and why."""
+    said = [f"{shared} training calls share a group or recording with these calls and were left out"] if shared else []
+    said += [f"{wordless} training calls come without words and were left out"] if wordless else []
+    return "; ".join(said) or None
+
+
+def _difference(
+    scheme: LabelScheme,
+    kind: str,
+    task: str,
+    items: Sequence[Graded],
+    others: Sequence[Verdict],
+    owners: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    """How much better the model's answers to a task are than others to the same items."""
+    mine = [item.verdict for item in items]
+    if scheme.kind == "number":
+        truth = np.array([scheme.number(item.label) for item in items])
+        said, theirs = (np.array([each.value for each in row], dtype=np.float64) for row in (mine, others))
+        return difference(truth, said, theirs, groups=owners)
+    names = list(scheme.tasks[task])
+    known = [scheme.class_of(task, item.label) for item in items]
+    at = [row for row, name in enumerate(known) if name is not None]
+    truth = np.array([names.index(str(known[row])) for row in at])
+    answers = [
+        [(each.probabilities if kind == "combined" else each.raw)[task] for each in row] for row in (mine, others)
+    ]
+    said, theirs = (np.array([np.argmax([row[at_][name] for name in names]) for at_ in at]) for row in answers)
+    return difference(truth, said, theirs, groups=[owners[row] for row in at])
 
 
 def _apart_from(heard: Heard, train: Sequence[Call]) -> tuple[list[Call], int]:

@@ -113,7 +113,8 @@ def _quantity(scorer: Scorer, call: Call | PreparedCall) -> Quantity | None:
 def _moved(quantity: Quantity, draws: int, random: np.random.Generator) -> dict[str, tuple[float, float]]:
     """By how many segments are removed: |change| without the top ones, and its mean without random ones."""
     count, now = len(quantity.vectors), float(quantity.here[0])
-    order = np.argsort(-np.abs(now - quantity.without_each()), kind="stable")
+    assert quantity.weights is not None
+    order = np.argsort(-np.abs(quantity.weights), kind="stable")
     sizes = [max(2, -(-count // 5)) if isinstance(remove, str) else remove for remove in REMOVED]
     gone = [
         part for size in sizes for part in (order[:size], *(random.permutation(count)[:size] for _ in range(draws)))

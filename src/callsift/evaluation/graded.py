@@ -151,31 +151,37 @@ def _seconds(turn: Turn) -> float:
 
 def labelled_texts(
     pipeline: Pipeline, calls: Sequence[Call], target: Target, progress: Progress = silently
-) -> list[tuple[str, Label]]:
-    """Words and label of every labelled item of calls that are not scored; what can't be prepared is left out.
+) -> dict[str, list[tuple[str, Label]]]:
+    """Call id → words and label of its labelled items, of calls that are not scored.
 
-    Where the words are given, no recording is decoded for them.
+    Only given words are read: a call without any is left out, rather than sent through speech recognition, and so is
+    one that can't be prepared, or has no words that a front end keeps.
     """
-    found: list[tuple[str, Label]] = []
+    found: dict[str, list[tuple[str, Label]]] = {}
     for call in progress(calls, len(calls), "reading training calls"):
+        told = _by_words(call)
+        if told is None:
+            continue
         try:
-            ready = prepared_row(pipeline.prepare(_by_words(call))).call
+            ready = prepared_row(pipeline.prepare(told)).call
         except (CallsiftError, MemoryError):
             continue
         if target == "call":
             items = [("", call.label)]
         else:
             items = [(segment.segment_id, segment.label) for segment in call.segments]
-        found += [(text_of(ready, name), label) for name, label in items if label is not None]
+        texts = [(text_of(ready, name), label) for name, label in items if label is not None]
+        if said := [(text, label) for text, label in texts if text.strip()]:
+            found[call.call_id] = said
     return found
 
 
-def _by_words(call: Call) -> Call:
-    """The call without its recording where its words are given."""
+def _by_words(call: Call) -> Call | None:
+    """The call without its recording; None where its words are not given."""
     transcript = call.transcript
     if transcript is None and call.audio is not None and not call.turns and not call.segments:
         transcript = find_transcript(call.audio)
     given = [*call.turns, *(turn for segment in call.segments for turn in segment.turns)]
     if transcript is None and not any(turn.text.strip() for turn in given):
-        return call
+        return None
     return replace(call, audio=None, transcript=transcript)

@@ -27,6 +27,9 @@ from callsift.evaluation.tables import (
     weighted_f1_of,
 )
 
+FEW_GROUPS: Final = 6
+"""With fewer groups no exchange of them has a p-value below 0.05 (2 / 2^5), and draws of them are much alike."""
+
 Numbers = NDArray[np.float64]
 Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -265,9 +268,14 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
+def draws_groups(groups: Sequence[str], calls: Sequence[str]) -> bool:
+    """Whether intervals draw, and tests exchange, whole groups: where there are six at least, and more calls."""
+    return FEW_GROUPS <= len(set(groups)) < len(set(calls))
+
+
 def drawn_by(groups: Sequence[str], calls: Sequence[str]) -> list[str]:
-    """What intervals draw: groups; calls where all are of one group, of which nothing else can be drawn."""
-    return list(groups if len(set(groups)) > 1 else calls)
+    """What each item is drawn with: its group, or its call where groups are few (see `draws_groups`)."""
+    return list(groups if draws_groups(groups, calls) else calls)
 
 
 def majority(truth: Classes, known: Classes | None = None) -> Classes:

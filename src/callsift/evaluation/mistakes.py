@@ -39,26 +39,29 @@ def mistakes_of(
 ) -> list[dict[str, Any]]:
     """The worst mistakes as the report shows them. `row`: the result row; of a mistake about a segment, with it alone.
 
-    `moments`: of how many segments of each the words, sounds and pauses are looked into; the calls are scored once
-    more for that.
+    `moments`: of how many segments of a call the words, sounds and pauses are looked into, those that count most; of
+    mistakes about segments (if above 0), of these. A call is scored once more for that, whatever is wrong with it.
     """
     worst = worst_of(scorer.scheme, items)
-    rows = [item.row for item in worst]
+    rows = {item.call.call_id: item.row for item in worst}
     if moments:
-        again = progress(worst, len(worst), "looking into mistakes")
-        rows = [_looked_into(scorer, item, moments) for item in again]
-    return [_row_of(scorer.scheme, item, row) for item, row in zip(worst, rows, strict=True)]
+        for name in progress(tuple(rows), len(rows), "looking into mistakes"):
+            rows[name] = _looked_into(scorer, [item for item in worst if item.call.call_id == name], moments)
+    return [_row_of(scorer.scheme, item, rows[item.call.call_id]) for item in worst]
 
 
-def _looked_into(scorer: Scorer, item: Graded, moments: int) -> Any:
-    """The item's result row with moments; without, where the call can't be scored, or cut, as it was the first time.
+def _looked_into(scorer: Scorer, mistakes: Sequence[Graded], moments: int) -> Any:
+    """A call's result row with moments; without, where it can't be scored, or cut, as it was the first time.
 
     What was odd stays as it was: to whoever reads a call that is transcribed already, the text is given.
     """
-    again = result_row(scorer.score(item.call, moments=moments))
-    if [each["segment_id"] for each in again["segments"]] != [each["segment_id"] for each in item.row["segments"]]:
-        return item.row
-    return {**again, "warnings": item.row["warnings"], "error": None}
+    call, row = mistakes[0].call, mistakes[0].row
+    names = [each["segment_id"] for each in row["segments"]]
+    wrong = sorted(names.index(item.segment_id) for item in mistakes if item.segment_id)
+    again = result_row(scorer.score(call, len(wrong) or moments, wrong))
+    if [each["segment_id"] for each in again["segments"]] != names:
+        return row
+    return {**again, "warnings": row["warnings"], "error": None}
 
 
 def _row_of(scheme: LabelScheme, item: Graded, row: Any) -> dict[str, Any]:
@@ -78,5 +81,7 @@ def _row_of(scheme: LabelScheme, item: Graded, row: Any) -> dict[str, Any]:
         found["probability_of_label"] = likely_of(scheme, item)
     if item.segment_id:
         found["segment_id"] = item.segment_id
-        found["row"] = {**row, "segments": [each for each in row["segments"] if each["segment_id"] == item.segment_id]}
+        mine = [each for each in row["segments"] if each["segment_id"] == item.segment_id]
+        # What the streams add is of the whole call.
+        found["row"] = {name: each for name, each in row.items() if name != "streams"} | {"segments": mine}
     return found

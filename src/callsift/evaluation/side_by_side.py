@@ -13,12 +13,11 @@ from typing import Any, Final
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.answered import Item, Progress, Row, plain_settings, shown_item
 from callsift.evaluation.compare import INTERVAL_DRAWS, Tested, clustered, clustered_difference, exchange_test, holm
-from callsift.evaluation.metrics import Interval, over_seeds
+from callsift.evaluation.differences import with_width
+from callsift.evaluation.metrics import FEW_GROUPS, Interval, draws_groups, over_seeds
 from callsift.evaluation.questions import LESS_IS_BETTER, Question, chosen_metrics, questions_of
 from callsift.labels import LabelScheme
 
-FEW_GROUPS: Final = 6
-"""With fewer groups no exchange of them has a p-value below 0.05: calls are exchanged and drawn instead."""
 EXCHANGES: Final = 10
 """Exchanges looked at for each draw of an interval, of accuracy, where each is quick."""
 SLOW_EXCHANGES: Final = 2
@@ -109,7 +108,7 @@ def side_by_side(
         raise UsageError(f"--task {task}: label scheme '{scheme.id}' has {', '.join(scheme.class_counts)}")
     owners = _owners(rows, items)
     calls = [call for call, _ in items]
-    by_group = FEW_GROUPS <= len(set(owners)) < len(set(calls))
+    by_group = draws_groups(owners, calls)
     tasks = [task] if task else list(scheme.class_counts)
     asked = list(questions_of(rows, first, items, owners if by_group else calls, chosen, tasks))
     figures, undefined = [], []
@@ -140,11 +139,15 @@ def reference_of(rows: Sequence[Row], name: str | None) -> Row:
 
 
 def changed_settings(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """Setting → row → its value, of those settings that differ between rows."""
-    plain = {row.name: plain_settings(row.config) for row in rows}
+    """Setting → row → its value, of those settings that differ between rows; `data` where their manifests do."""
+    plain = {row.name: {**plain_settings(row.config), "data": _data_of(row)} for row in rows}
     keys = dict.fromkeys(key for each in plain.values() for key in each)
     found = {key: {name: each.get(key) for name, each in plain.items()} for key in keys}
     return {key: values for key, values in found.items() if len(set(map(repr, values.values()))) > 1}
+
+
+def _data_of(row: Row) -> str:
+    return ", ".join(sha256[:12] for sha256 in row.data)
 
 
 def _check_schemes(rows: Sequence[Row], first: Row) -> None:
@@ -213,6 +216,8 @@ def _cell(asked: Question, row: Row, first: Row, draws: int) -> Cell:
     if asked.key == "ece":  # drawing anew adds to a calibration error: the basic interval, as in `reliability`
         v = figure.value
         figure = Interval(v, max(0.0, min(2 * v - figure.high, v)), max(2 * v - figure.low, v))
+    else:
+        figure = with_width(asked.metric, figure, asked.truth, next(iter(mine.values())), asked.owners)
     values = {seed: float(asked.metric(asked.truth, said)) for seed, said in mine.items()}
     cell = Cell(row.name, figure, over_seeds(list(values.values()))[1], values)
     if row is first:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callsift.decision import Verdict
+from callsift.evaluation.differences import difference, with_width
 from callsift.evaluation.metrics import (
     CLASS_METRICS,
     METRIC_NAMES,
@@ -75,14 +76,15 @@ def figures_of_numbers(
     groups: Sequence[str] | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
-    """`metrics_of` a number, and what answering the labels' median always would give."""
+    """`metrics_of` a number, and what answering the labels' median always would give, with the `difference` to it."""
     truth = np.array([scheme.number(label) for label in labels])
     often = np.full_like(truth, np.median(truth))
     drawn: dict[str, Any] = {"groups": groups, "draws": draws}
     found: dict[str, Any] = {
         "calls": len(truth),
         **_intervals(scheme, truth, np.array(values), **drawn),
-        "majority": _intervals(scheme, truth, often, **drawn),
+        "majority": _intervals(scheme, truth, often, **drawn)
+        | {"difference": difference(truth, np.array(values), often, **drawn)},
     }
     return {scheme.finest_task: found}
 
@@ -96,8 +98,8 @@ def figures_by_task(
     train_balance: Mapping[str, float] | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
-    """Per task: `calls`, `metrics_of` the classes with intervals, the same of the `majority` class, precision, recall,
-    F1 and support `per_class`, and the `confusion` table (rows: true).
+    """Per task: `calls`, `metrics_of` the classes with intervals, the same of the `majority` class and the
+    `difference` to it, precision, recall, F1 and support `per_class`, and the `confusion` table (rows: true).
 
     `probabilities`: per call, task → class → p. A call counts for the tasks that its label settles; a task that
     no label settles, or for one class only, has `calls` 0 and nothing else. A metric that says nothing of the calls is
@@ -122,6 +124,7 @@ def figures_by_task(
             often = _majority(scheme, task, truth, train_balance)
             found[task] |= _intervals(scheme, truth, predicted, **drawn)
             found[task]["majority"] = _intervals(scheme, truth, often, **drawn)
+            found[task]["majority"]["difference"] = difference(truth, predicted, often, **drawn)
             each = zip(names, per_class(truth, predicted, len(names)), strict=True)
             found[task]["per_class"] = {name: asdict(figures) for name, figures in each}
             counts = confusion(truth, predicted, len(names)).tolist()
@@ -131,10 +134,15 @@ def figures_by_task(
 
 def _intervals(
     scheme: LabelScheme, truth: NDArray[Any], predicted: NDArray[Any], **drawn: Any
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """The metrics that have a value; JSON has none for others."""
-    found = bootstrap_all(metrics_of(scheme), truth, predicted, **drawn)
-    return {name: asdict(interval) for name, interval in found.items() if not np.isnan(interval.value)}
+    metrics = metrics_of(scheme)
+    found = bootstrap_all(metrics, truth, predicted, **drawn)
+    return {
+        name: asdict(with_width(metrics[name], interval, truth, predicted, drawn["groups"]))
+        for name, interval in found.items()
+        if not np.isnan(interval.value)
+    }
 
 
 def _majority(scheme: LabelScheme, task: str, truth: Classes, train_balance: Mapping[str, float] | None) -> Classes:

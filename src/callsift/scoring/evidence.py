@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,27 @@ class Quantity:
         """The quantity of every verdict as it is: (1,), or (S,)."""
         return np.array([self._number(verdict, verdict.grade) for verdict in self.verdicts])
 
+    @property
+    def explained(self) -> str:
+        """Which number it is, in words: `propensity`, `value`, or `probability of` a grade."""
+        verdict = self.verdicts[0]
+        if verdict.propensity is not None:
+            return "propensity"
+        if verdict.grade is None:
+            return "value"
+        return f"probability of {self._finest(verdict.grade) if self.target == 'call' else 'the grade'}"
+
+    @cached_property
+    def weights(self) -> Array | None:
+        """What each segment adds to the call (S,): the quantity less the quantity without it.
+
+        None for a single segment, and where every segment has its own.
+        """
+        if len(self.vectors) == 1 or self.target == "segment":
+            return None
+        less = self.of(len(self.vectors), lambda number: np.delete(self.vectors, number, axis=0))
+        return np.asarray(self.here[0] - less)
+
     def of(self, count: int, row: Callable[[int], FloatArray], at: int | None = None) -> Array:
         """The quantity (count,) of variants of the call.
 
@@ -133,10 +155,6 @@ class Quantity:
         found.append(self._logits(np.stack(held)))
         # Decided all at once: what combines the tasks takes as many steps for one variant as for all.
         return self._numbers({task: np.concatenate([each[task] for each in found]) for task in found[0]}, at)
-
-    def without_each(self) -> Array:
-        """The quantity (S,) of the call without each of its segments, S > 1."""
-        return self.of(len(self.vectors), lambda number: np.delete(self.vectors, number, axis=0))
 
     def _logits(self, rows: FloatArray) -> dict[str, FloatArray]:
         return self.runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
@@ -161,17 +179,18 @@ class Quantity:
             return verdict.propensity
         if grade is None:
             return verdict.value or 0.0
-        finest = self.scheme.finest_task
-        name = next(name for name, members in self.scheme.tasks[finest].items() if grade in members)
-        return verdict.probabilities[finest][name]
+        return verdict.probabilities[self.scheme.finest_task][self._finest(grade)]
+
+    def _finest(self, grade: str) -> str:
+        """The class of the finest task that a grade is of."""
+        return next(name for name, members in self.scheme.tasks[self.scheme.finest_task].items() if grade in members)
 
 
 def contributions(quantity: Quantity) -> list[float | None]:
     """The contribution of each segment of a call: None for a single segment and for a scheme without propensity."""
-    count = len(quantity.vectors)
-    if count == 1 or quantity.verdicts[0].propensity is None:
-        return [None] * count
-    return [float(each) for each in quantity.here[0] - quantity.without_each()]
+    if quantity.verdicts[0].propensity is None or quantity.weights is None:
+        return [None] * len(quantity.vectors)
+    return [float(each) for each in quantity.weights]
 
 
 def judge(
@@ -186,8 +205,12 @@ def segment_evidence(
     prepared: PreparedCall,
     said: Sequence[Verdict] | Sequence[float | None],
     moments: Mapping[int, tuple[Moment, ...]],
+    weights: Array | None = None,
 ) -> tuple[SegmentEvidence, ...]:
-    """Every segment with its contribution to the call's verdict, or with a verdict of its own; some with moments."""
+    """Every segment with its contribution to the call's verdict, or with a verdict of its own; some with moments.
+
+    `weights`: (S,), where they are asked for.
+    """
     found = []
     roles = role_spans(prepared)
     for at, (segment, own) in enumerate(zip(prepared.segments, said, strict=True)):
@@ -199,6 +222,7 @@ def segment_evidence(
             text=segment_text(segment),
             contribution=None if isinstance(own, Verdict) else own,
             moments=moments.get(at, ()),
+            weight=None if weights is None else float(weights[at]),
         )
         if isinstance(own, Verdict):
             evidence = replace(

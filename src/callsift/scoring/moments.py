@@ -6,7 +6,7 @@ costs one encoding and fusion of its segment, and one row through the `call` gra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -24,29 +24,27 @@ of all streams. Half a minute of a waveform goes alone."""
 
 
 def moments_of(
-    quantity: Quantity, pipeline: Pipeline, prepared: PreparedCall, inputs: CallInputs, count: int
+    quantity: Quantity, pipeline: Pipeline, prepared: PreparedCall, inputs: CallInputs, numbers: Iterable[int]
 ) -> dict[int, tuple[Moment, ...]]:
-    """The moments of the `count` segments that count most, those of a segment by |contribution|.
+    """The moments of some segments, given by their numbers; those of a segment by |contribution|.
 
-    A segment counts as much as the call's quantity differs without it. Of a model that answers for every segment, the
-    moments are of the segment's own quantity, and the segments are those in which that is largest.
+    Of a model that answers for every segment, they are of the segment's own quantity.
     """
     parts = Parts(pipeline, prepared)
     found = {}
-    for at in _most(quantity, count):
+    for at in numbers:
         moments = _of_segment(quantity, parts, inputs.segments[at], at)
         found[at] = tuple(sorted(moments, key=lambda moment: -abs(moment.contribution)))
     return found
 
 
-def _most(quantity: Quantity, count: int) -> list[int]:
-    """Numbers of the segments that count most, in the order of the call."""
-    if quantity.target == "segment":
-        weights = np.abs(quantity.here)
-    elif len(quantity.vectors) == 1:
-        weights = np.ones(1)
-    else:
-        weights = np.abs(quantity.here[0] - quantity.without_each())
+def weightiest(quantity: Quantity, count: int) -> list[int]:
+    """Numbers of the `count` segments that count most, in the order of the call.
+
+    A segment counts as much as the call's quantity differs without it. Of a model that answers for every segment, it
+    is those whose own quantity is largest.
+    """
+    weights = np.abs(quantity.here if quantity.weights is None else quantity.weights)
     return sorted(int(at) for at in np.argsort(-weights, kind="stable")[:count])
 
 

@@ -162,7 +162,9 @@ def _word(turns: Sequence[Turn], group: Sequence[Place]) -> Moment:
     timed = [each for each in starts_s if each is not None], [each for each in ends_s if each is not None]
     whole = len(timed[0]) == len(timed[1]) == len(numbers)
     span = Span(min(timed[0]), max(timed[1])) if whole else None
-    return Moment("text", "word", " / ".join(said), *_bounds(span), 0.0)
+    number, at, _ = group[0]
+    turn = sum(bool(earlier.text.strip()) for earlier in turns[:number])
+    return Moment("text", "word", " / ".join(said), *_bounds(span), 0.0, turn, at)
 
 
 def _bounds(span: Span | None) -> tuple[float | None, float | None]:

@@ -35,11 +35,11 @@ class ResultFile:
         settings_sha256: str,
         calls: Iterable[Call],
         resume: bool,
-        evidence: bool = False,
+        evidence: int = 0,
     ) -> None:
         """Open `path`; with `resume`, `done` holds the rows of `calls` that need no second scoring.
 
-        `evidence`: words and moments are asked for, so that a row without them needs one.
+        `evidence`: in how many segments words and moments are asked for; a row with fewer needs one.
 
         Marks of calls to phone back are taken off all rows: they are by the rule of an earlier run.
 
@@ -56,7 +56,7 @@ class ResultFile:
                 raise UsageError(f"{path} exists. Go on with it by --resume, or name another --output.")
             rows = _take_up(path, model, settings_sha256)
             named = {call.call_id: call for call in calls}
-            whole = {name: row for name, row in rows.items() if not evidence or "streams" in row}
+            whole = {name: row for name, row in rows.items() if row.get("evidence", 0) >= evidence}
             self.done = {name: row for name, row in whole.items() if name in named and _same(row, named[name])}
             # Rows of calls that are not named this time stay; those to be scored again make room.
             kept = [row for name, row in rows.items() if name in self.done or name not in named]
@@ -130,9 +130,9 @@ def _result_of(line: str) -> dict[str, Any] | None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One row per call as CSV or Parquet: probabilities as `p_<task>_<class>`, no segments.
+    """One row per call as CSV or Parquet: probabilities as `p_<task>_<class>`, what streams add as `share_<stream>`.
 
-    Of a model that answers for every segment: one row per segment.
+    No segments; of a model that answers for every segment: one row per segment.
 
     Raises:
         UsageError: Parquet without pyarrow.
@@ -191,6 +191,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         flat["value"] = row["value"]
     if "call_back" in row:
         flat["call_back"] = row["call_back"]
+    flat |= {f"share_{stream}": share for stream, share in row.get("streams", {}).items()}
     flat["warnings"] = " | ".join(f"{note['code']}: {note['message']}" for note in row["warnings"])
     flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
     return flat

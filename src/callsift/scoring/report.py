@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callsift.files import write_text
 from callsift.labels import LabelScheme
 from callsift.pages import environment, printable
-from callsift.types import Label
+from callsift.types import ROLES, Label
 
 MOMENTS_SHOWN = 6
 LEAST_SHOWN = 0.0005
 """A contribution that is shown as 0 tells nothing."""
+
+_TURN = re.compile(rf"(?:^|; )(?:{'|'.join(ROLES)}): ")
+"""What begins a turn in a segment's text (`callsift.pipeline.segment_text`)."""
+_BETWEEN_TURNS = " / "
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a segment's text; `contribution` of one whose words are a moment's."""
+
+    text: str
+    contribution: float | None = None
 
 
 def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -69,6 +83,8 @@ def write_report(
             with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
             with_moments=any("moments" in segment for row in rows for segment in row["segments"]),
             telling=telling,
+            marked=marked,
+            explained=explained_in(rows),
             by_segment=any("grade" in segment or "value" in segment for row in rows for segment in row["segments"]),
         )
     )
@@ -78,3 +94,39 @@ def write_report(
 def telling(moments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The few moments of a segment, as they stand in its result row, that are worth a look."""
     return [moment for moment in moments if abs(moment["contribution"]) >= LEAST_SHOWN][:MOMENTS_SHOWN]
+
+
+def explained_in(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What evidence explains, for people: the same of all rows but for the grade whose probability it is."""
+    found = next((str(row["explained"]) for row in rows if row.get("explained")), "propensity")
+    return "probability of its grade" if found.startswith("probability") else found
+
+
+def marked(segment: Mapping[str, Any]) -> list[Piece]:
+    """The text of a segment's result row in pieces, with the words that are worth a look apart from the others."""
+    text = str(segment["text"])
+    words = [moment for moment in telling(segment.get("moments", ())) if moment["kind"] == "word"]
+    found = sorted((start, end, word["contribution"]) for word in words for start, end in places_of(text, word))
+    pieces, at = [], 0
+    for start, end, contribution in found:
+        pieces += [Piece(text[at:start]), Piece(text[start:end], contribution)]
+        at = end
+    return [piece for piece in (*pieces, Piece(text[at:])) if piece.text]
+
+
+def places_of(text: str, word: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Where the words of a moment stand in its segment's text, a place for each turn; none where they don't."""
+    starts = [found.end() for found in _TURN.finditer(text)]
+    if word.get("turn") is None or word["turn"] >= len(starts):
+        return []
+    start, said = starts[word["turn"]] + word["at"], str(word["text"])
+    parts = [said] if text.startswith(said, start) else said.split(_BETWEEN_TURNS)
+    if not text.startswith(parts[0], start):
+        return []
+    places = [(start, start + len(parts[0]))]
+    for part in parts[1:]:
+        begin = text.find(part, next((each for each in starts if each > places[-1][1]), len(text)))
+        if begin < 0:
+            break
+        places.append((begin, begin + len(part)))
+    return places

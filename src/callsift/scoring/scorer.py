@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from callsift.pipeline import Pipeline
 from callsift.pipeline.streams import MADE_STREAMS
 from callsift.plugins import Runtime
 from callsift.scoring.evidence import Quantity, contributions, segment_evidence, segment_vectors
-from callsift.scoring.moments import moments_of
+from callsift.scoring.moments import moments_of, weightiest
+from callsift.scoring.rows import round_or_none, rounded, segment_row
 from callsift.scoring.streams_share import stream_shares, streams_of, subset_vectors
 from callsift.types import (
     Call,
@@ -31,7 +32,6 @@ from callsift.types import (
     Moment,
     Note,
     PreparedCall,
-    SegmentEvidence,
     Target,
 )
 
@@ -99,22 +99,23 @@ class Scorer:
             said=said,
         )
 
-    def score(self, call: Call, moments: int = 0) -> CallScore:
+    def score(self, call: Call, moments: int = 0, of: Collection[int] = ()) -> CallScore:
         """Score a call. Whatever is wrong with the call itself comes back as its `error`, never raised.
 
         `moments`: for how many segments, those that count most, it is told which words, sounds and pauses count; where
-        it is above 0, also what each stream adds.
+        it is above 0, also what each segment and each stream adds to what is explained. `of`: numbers of the segments
+        that are looked into in place of those that count most.
         """
         try:
             prepared = self.pipeline.prepare(call)
         except Exception as error:
             return self._failed(call, error)
-        return self.score_prepared(prepared, moments)
+        return self.score_prepared(prepared, moments, of)
 
-    def score_prepared(self, prepared: PreparedCall, moments: int = 0) -> CallScore:
+    def score_prepared(self, prepared: PreparedCall, moments: int = 0, of: Collection[int] = ()) -> CallScore:
         """Score a call that is decoded, transcribed and cut already."""
         try:
-            return self._graded(prepared, moments)
+            return self._graded(prepared, moments, of)
         except Exception as error:
             return self._failed(prepared.call, error, prepared)
 
@@ -132,18 +133,17 @@ class Scorer:
         """What evidence explains of a call with these segment vectors (S, D)."""
         return Quantity(self.runtime, self.scheme, self.calibration, vectors, self.target)
 
-    def _graded(self, prepared: PreparedCall, count: int) -> CallScore:
+    def _graded(self, prepared: PreparedCall, count: int, of: Collection[int]) -> CallScore:
         inputs, notes = self.pipeline.inputs(prepared, tuple(self.runtime.widths))
+        about = self._about(prepared.call, prepared)
         moments: Mapping[int, tuple[Moment, ...]] = {}
-        shares: Mapping[str, float] = {}
         if count > 0:
             subsets = subset_vectors(self.runtime, inputs)
             quantity = self.quantity(subsets[streams_of(self.runtime, inputs)])
-            shares = stream_shares(quantity, subsets)
-            moments = moments_of(quantity, self.pipeline, prepared, inputs, count)
+            about |= {"streams": stream_shares(quantity, subsets), "explained": quantity.explained, "evidence": count}
+            moments = moments_of(quantity, self.pipeline, prepared, inputs, of or weightiest(quantity, count))
         else:
             quantity = self.quantity(segment_vectors(self.runtime, inputs))
-        about = self._about(prepared.call, prepared) | {"streams": shares}
         warnings = (*prepared.notes, *notes, *self._missing(prepared), *self._other_asr(prepared))
         if self.target == "segment":
             return CallScore(
@@ -158,7 +158,9 @@ class Scorer:
             probabilities=verdict.probabilities,
             raw_probabilities=verdict.raw,
             value=verdict.value,
-            segments=segment_evidence(prepared, contributions(quantity), moments),
+            segments=segment_evidence(
+                prepared, contributions(quantity), moments, quantity.weights if count > 0 else None
+            ),
             warnings=warnings,
         )
 
@@ -237,54 +239,21 @@ def result_row(score: CallScore) -> dict[str, Any]:
         "call_id": score.call_id,
         "path": score.path,
         "audio_sha256": score.audio_sha256,
-        "duration_s": _round(score.duration_s, 3),
+        "duration_s": round_or_none(score.duration_s, 3),
         "language": score.language,
         "model": {"name": score.model.name, "version": score.model.version, "sha256": score.model.sha256},
         "settings_sha256": score.settings_sha256,
         "grade": score.grade,
-        "value": _round(score.value, 6),
-        "propensity": _round(score.propensity, 6),
-        "rank_score": _round(score.rank_score, 6),
-        "probabilities": {task: _rounded(found) for task, found in score.probabilities.items()},
-        "segments": [_segment_row(segment) for segment in score.segments],
+        "value": round_or_none(score.value, 6),
+        "propensity": round_or_none(score.propensity, 6),
+        "rank_score": round_or_none(score.rank_score, 6),
+        "probabilities": {task: rounded(found) for task, found in score.probabilities.items()},
+        "segments": [segment_row(segment) for segment in score.segments],
         "warnings": [{"code": note.code.value, "message": note.message} for note in score.warnings],
         "error": error,
     }
+    if score.evidence:
+        row |= {"evidence": score.evidence, "explained": score.explained}
     if score.streams:
-        row["streams"] = _rounded(score.streams)
+        row["streams"] = rounded(score.streams)
     return row
-
-
-def _segment_row(segment: SegmentEvidence) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "segment_id": segment.segment_id,
-        "start_s": _round(segment.start_s, 3),
-        "end_s": _round(segment.end_s, 3),
-        "speech_s": {role: _round(seconds, 3) for role, seconds in segment.speech_s.items()},
-        "text": segment.text,
-        "contribution": _round(segment.contribution, 6),
-    }
-    if segment.grade is not None:
-        row |= {
-            "grade": segment.grade,
-            "probabilities": {task: _rounded(found) for task, found in segment.probabilities.items()},
-        }
-    if segment.value is not None:
-        row["value"] = _round(segment.value, 6)
-    if segment.moments:
-        row["moments"] = [_moment_row(moment) for moment in segment.moments]
-    return row
-
-
-def _moment_row(moment: Moment) -> dict[str, Any]:
-    times = {"start_s": _round(moment.start_s, 3), "end_s": _round(moment.end_s, 3)}
-    about = {"stream": moment.stream, "kind": moment.kind, "text": moment.text}
-    return about | times | {"contribution": round(moment.contribution, 6) + 0.0}  # never -0.0
-
-
-def _round(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
-
-
-def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in probabilities.items()}

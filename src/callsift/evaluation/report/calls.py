@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from callsift.scoring.report import telling
+from callsift.evaluation.report.cells import plain
+from callsift.scoring.report import places_of
 from callsift.types import ROLES
 
 MOST_MISTAKES = 30
 MOST_SEGMENTS = 12
 MOST_LETTERS = 700
+MOST_MOMENTS = 6
+"""Sounds and pauses of a segment."""
 _STRENGTHS = (20, 45, 75)
 """Per cent of the call's strongest moment from which a word is marked, marked more, and most."""
+_LEAST = 0.1
+"""Share of the call's strongest moment from which a sound or a pause is told."""
 
 _SAID = ("call_id", "segment_id", "propensity", "probability_of_label", "duration_s")
 _BETWEEN_TURNS = " / "
@@ -41,22 +46,25 @@ def _call(mistake: Row) -> dict[str, Any]:
     row: Row = mistake.get("row") or {}
     segments: Sequence[Row] = row.get("segments") or ()
     kept = _weightiest(segments)
-    weights = [abs(segment.get("contribution") or 0.0) for segment in segments]
-    moments = [abs(each["contribution"]) for at in kept for each in segments[at].get("moments") or ()]
+    weights = [abs(_weight(segment) or 0.0) for segment in segments]
+    moments = [abs(each["contribution"]) for segment in segments for each in segment.get("moments") or ()]
+    weighed = any(_weight(segment) is not None for segment in segments)
     shown = [_segment(segments[at], max(weights), max(moments, default=0.0)) for at in kept]
     for before, at, segment in zip([-1, *kept], kept, shown, strict=False):
         segment["left_out"] = at - before - 1
-    label = mistake.get("label")
     said = mistake.get("grade") if mistake.get("grade") is not None else mistake.get("value")
     return {
         **{key: mistake.get(key) for key in _SAID},
-        "label": _plain(list(label) if isinstance(label, list | tuple) else label),
-        "said": _plain(said),
+        "label": plain(mistake.get("label")),
+        "said": plain(said),
         "language": language_tag(mistake.get("language")),
-        "streams": _streams(row.get("streams") or {}),
+        # Shares of streams are of the whole call, a mistake about a segment is not.
+        "streams": _streams(row.get("streams") or {}) if mistake.get("segment_id") is None else [],
         "segments": shown,
         "left_out_after": len(segments) - kept[-1] - 1 if kept else 0,
         "left_out": len(segments) - len(kept),
+        "explained": row.get("explained"),
+        "chosen": "those that weigh most" if weighed else "those looked into" if moments else "the first",
         "warnings": [f"{note['code']}: {note['message']}" for note in row.get("warnings") or ()],
     }
 
@@ -67,16 +75,19 @@ def language_tag(language: Any) -> str:
     return text if text.isascii() and text.replace("-", "").isalnum() and len(text) <= 35 else ""
 
 
-def _plain(said: Any) -> str:
-    if isinstance(said, list):
-        return "/".join(map(str, said))
-    return "–" if said is None else f"{said:.2f}".replace("-", "−") if isinstance(said, float) else str(said)
+def _weight(segment: Row) -> float | None:
+    """What a segment adds to the quantity that is explained; older rows know it of the propensity only."""
+    found: float | None = segment.get("weight", segment.get("contribution"))
+    return found
 
 
 def _weightiest(segments: Sequence[Row]) -> list[int]:
-    """Which segments are shown, in their order: those of largest contribution, else the first."""
-    order = sorted(range(len(segments)), key=lambda at: -abs(segments[at].get("contribution") or 0.0))
-    return sorted(order[:MOST_SEGMENTS])
+    """Which segments are shown, in their order: those with moments, then of largest contribution, else the first."""
+
+    def weight(at: int) -> tuple[bool, float]:
+        return not segments[at].get("moments"), -abs(_weight(segments[at]) or 0.0)
+
+    return sorted(sorted(range(len(segments)), key=weight)[:MOST_SEGMENTS])
 
 
 def _streams(shares: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -85,18 +96,24 @@ def _streams(shares: Mapping[str, float]) -> list[dict[str, Any]]:
 
 
 def _segment(segment: Row, most: float, most_of_moments: float) -> dict[str, Any]:
-    contribution = segment.get("contribution")
-    text, moments = _NEXT_TURN.sub("\n", segment.get("text") or ""), list(segment.get("moments") or ())
+    contribution = _weight(segment)
+    text, moments = segment.get("text") or "", list(segment.get("moments") or ())
     words = [each for each in moments if each["kind"] == "word" and each.get("text")]
-    others = sorted((each for each in moments if each["kind"] != "word"), key=lambda each: -abs(each["contribution"]))
+    others = [each for each in moments if each["kind"] != "word" and _counts(each["contribution"], most_of_moments)]
+    others.sort(key=lambda each: -abs(each["contribution"]))
     return {
         **{key: segment.get(key) for key in ("segment_id", "start_s", "end_s", "grade", "value")},
         "contribution": contribution,
         "width": _width(contribution or 0.0, most),
-        "text": marked(text[:MOST_LETTERS], words, most_of_moments),
+        "text": list(_cut(marked(text, words, most_of_moments), MOST_LETTERS)),
         "letters_left_out": max(len(text) - MOST_LETTERS, 0),
-        "moments": telling(others),
+        "moments": others[:MOST_MOMENTS],
     }
+
+
+def _counts(contribution: float, most: float) -> bool:
+    """Whether a sound or a pause is worth a line beside the call's strongest moment."""
+    return contribution != 0.0 and abs(contribution) >= _LEAST * most
 
 
 def _width(value: float, most: float) -> int:
@@ -105,23 +122,39 @@ def _width(value: float, most: float) -> int:
 
 
 def marked(text: str, words: Sequence[Row], most: float) -> list[Piece]:
-    """The text in pieces; those of `words` have their contribution and its strength, to 3 for nearly `most`.
+    """A segment's text in pieces; those of `words` have their contribution and its strength, to 3 for nearly `most`.
 
-    Words come without their place: longer ones take theirs first, of equal ones the earlier said the earlier. A word
-    that is not in the text (cut off) is passed over.
+    Words that tell their place stand there. Of others longer ones take theirs first, of equal ones the earlier said the
+    earlier. A word that is not in the text is passed over.
     """
-    taken: list[tuple[int, int, float]] = []
-    parts = [(part, word) for word in words for part in str(word["text"]).split(_BETWEEN_TURNS) if part]
+    placed = [word for word in words if word.get("turn") is not None]
+    taken = [(start, end, word["contribution"]) for word in placed for start, end in places_of(text, word)]
+    others = [word for word in words if word.get("turn") is None]
+    parts = [(part, word) for word in others for part in str(word["text"]).split(_BETWEEN_TURNS) if part]
     for part, word in sorted(parts, key=lambda each: (-len(each[0]), each[1].get("start_s") or 0.0)):
         if (start := _free(text, part, taken)) is not None:
             taken.append((start, start + len(part), word["contribution"]))
+    return _pieces(text, taken, most)
+
+
+def _pieces(text: str, taken: Sequence[tuple[int, int, float]], most: float) -> list[Piece]:
     pieces, at = [], 0
     for start, end, contribution in sorted(taken):
+        if start < at:
+            continue
         if start > at:
             pieces.append(Piece(text[at:start]))
         pieces.append(Piece(text[start:end], contribution, _strength(contribution, most)))
         at = end
     return [*pieces, Piece(text[at:])] if at < len(text) else pieces
+
+
+def _cut(pieces: Sequence[Piece], letters: int) -> Iterator[Piece]:
+    """The pieces of the text's first letters, every turn on a line of its own."""
+    for piece in pieces:
+        if letters > 0:
+            yield replace(piece, text=_NEXT_TURN.sub("\n", piece.text[:letters]))
+        letters -= len(piece.text)
 
 
 def _strength(contribution: float, most: float) -> int:

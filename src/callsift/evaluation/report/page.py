@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from callsift.evaluation.report_calls import MOST_MISTAKES, calls_of
-from callsift.evaluation.report_figures import (
+from callsift.evaluation.report.calls import MOST_MISTAKES, calls_of
+from callsift.evaluation.report.figures import (
     balance_of_page,
     breakdowns_of_page,
     faithfulness_of_page,
-    gain_of_page,
     raw_of,
     reliability_of_page,
     results_of,
 )
-from callsift.evaluation.report_reading import glossary
-from callsift.evaluation.report_words import FEW, Found, counted, findings
+from callsift.evaluation.report.findings import findings
+from callsift.evaluation.report.phoning import phoning_of_page
+from callsift.evaluation.report.reading import commonest_of, glossary, learned_from
+from callsift.evaluation.report.words import FEW, Found, counted
 from callsift.files import write_text
 from callsift.pages import environment, printable
 
@@ -50,7 +51,7 @@ def page_of(found: Found) -> str:
     charts, calibration = reliability_of_page(found)
     mistakes = found.get("mistakes") or []
     parts: dict[str, Any] = {
-        "gain": gain_of_page(found.get("gain")),
+        "phoning": phoning_of_page(found),
         "reliability": charts,
         "breakdowns": breakdowns_of_page(found),
         "mistakes": calls_of(mistakes),
@@ -58,7 +59,7 @@ def page_of(found: Found) -> str:
         "faithfulness": faithfulness_of_page(found.get("faithfulness")),
     }
     model = found["made"]["model"]
-    page = environment().get_template("evaluation/report.html.j2").render(
+    page = environment().get_template("evaluation/report/page.html.j2").render(
         title=f"Evaluation of {model['name']} {model['version']}",
         about=_about(found),
         warnings=list(_warnings(found)),
@@ -71,9 +72,10 @@ def page_of(found: Found) -> str:
         data=list(_data(found)),
         balance=balance_of_page(found),
         results=results_of(found),
-        number=found["scheme"]["kind"] == "number",
-        tfidf=(found.get("baselines") or {}).get("tfidf") or {"calls": 0, "note": None},
-        glossary=glossary(_metrics(found)),
+        commonest=commonest_of(found),
+        learned_from=learned_from(found),
+        tfidf_note=((found.get("baselines") or {}).get("tfidf") or {}).get("note"),
+        glossary=list(glossary(found, _metrics(found))),
         made=list(_made(found["made"])),
         **parts,
     )  # fmt: skip
@@ -82,7 +84,7 @@ def page_of(found: Found) -> str:
 
 def _contents(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and names of the sections that the page has."""
-    of_part = {"phoning": "gain", "trust": "reliability", "weak": "breakdowns", "evidence": "faithfulness"}
+    of_part = {"trust": "reliability", "weak": "breakdowns", "evidence": "faithfulness"}
     return [(key, name) for key, name in _NAMES.items() if parts.get(of_part.get(key, key), True)]
 
 
@@ -97,9 +99,19 @@ def _about(found: Found) -> str:
 def _warnings(found: Found) -> Iterator[dict[str, Any]]:
     """What must be known before any figure."""
     data = found["data"]
+    note = data.get("learnt_note") or ""
     if learnt := data.get("learnt") or []:
         rest = "The figures are better than they will be on new calls. Evaluate on calls that the model has never seen."
         yield _warning(f"The model learned from {counted(len(learnt), 'calls')} of these.", rest, list(learnt))
+    elif note:
+        yield _warning("Whether the model has seen these calls:", note, [])
+    if related := data.get("related") or []:
+        lead = f"{counted(len(related), 'calls')} of these {'is' if len(related) == 1 else 'are'} of customers or "
+        rest = "It may know them by something else than what makes a buyer, and be worse on strangers."
+        yield _warning(f"{lead}recordings that the model learned from.", rest, list(related))
+    if data.get("chosen_by"):
+        rest = "They settled when training stopped and how probabilities are stated, so the figures flatter."
+        yield _warning("These calls were used to choose the model.", rest, [])
     if failed := data.get("failed") or {}:
         rest = "What could not be scored counts in no figure."
         names = [f"{call}: {why}" for call, why in failed.items()]
