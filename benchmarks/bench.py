@@ -10,13 +10,16 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.data_folder import data_folder
 from benchmarks.results import PAGE, record
 from callsift.files import read_json
+
+_ABSOLUTE: Final = re.compile(r"""^(?P<head>(?:-\w)?(?:[^/=][^=]*=)?["']?)(?P<path>/.*?)(?P<tail>["']?)$""")
+"""An argument that is an absolute path, or ends in one: `--data=/x`, `owner/model=/x`."""
 
 
 def main() -> None:
@@ -34,8 +37,8 @@ def main() -> None:
     record(
         title,
         figures,
-        command=portable(results["command"]),
-        commit=", ".join(each[:7] for each in results["commit"].split(", ")) or "unknown",
+        command=portable(results.get("argv") or results["command"].split()),
+        commit=", ".join(map(_short, results["commit"].split(", "))) or "unknown",
         date=results["date"],
         packages=results["packages"],
         data_sha256=results["data"]["sha256"],
@@ -45,6 +48,7 @@ def main() -> None:
         target={name: float(value) for name, _, value in (each.partition("=") for each in options.target)},
         tested_on=results["tested_on"],
         licence=results["licence"],
+        before={name: row["before"] for name, row in results["rows"].items() if "before" in row},
         left_out=results["left_out"],
         absent=results["data"]["absent"],
         chart=f"charts/{chart.name}",
@@ -69,17 +73,34 @@ def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def portable(command: str) -> str:
-    """The command without this machine's folders: data by CALLSIFT_DATA, the project's own from its root."""
-    data, root = str(data_folder().resolve()), str(PAGE.parents[1])
+def portable(argv: Sequence[str]) -> str:
+    """The command without this machine's folders: data by CALLSIFT_DATA, the project's own from its root.
 
-    def named(found: re.Match[str]) -> str:
-        path = found[0]
-        if path.startswith(data):
-            return f"$CALLSIFT_DATA{path.removeprefix(data)}"
-        return path.removeprefix(f"{root}/") if path.startswith(f"{root}/build") else Path(path).name
+    `argv`: its arguments, each whole, whatever blanks are in it.
+    """
+    return " ".join(_quoted(_ABSOLUTE.sub(_named, argument)) for argument in argv)
 
-    return re.sub(r"(?<![\w./])/[^\s,]+", named, command)
+
+def _named(found: re.Match[str]) -> str:
+    data, root = data_folder().resolve(), PAGE.parents[1].resolve()
+    path = Path(found["path"]).resolve()
+    if path.is_relative_to(data):
+        name = "/".join(["$CALLSIFT_DATA", *path.relative_to(data).parts])
+    else:
+        name = str(path.relative_to(root)) if path.is_relative_to(root / "build") else path.name
+    return f"{found['head']}{name}{found['tail']}"
+
+
+def _quoted(argument: str) -> str:
+    """For a shell, which is to put the data folder's name in."""
+    if re.fullmatch(r"[\w@%+=:,./$-]+", argument):
+        return argument
+    return '"' + re.sub(r'(["\\`])', r"\\\1", argument) + '"'
+
+
+def _short(commit: str) -> str:
+    """Seven characters, and the plus of a changed tree."""
+    return commit[:7] + ("+" if commit.endswith("+") else "")
 
 
 def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 Record = Mapping[str, Any]
@@ -21,8 +22,8 @@ SUBJECTS: Final[dict[str, tuple[str, ...]]] = {
     "Public data sets": ("mosi", "mood_calls", "persuasion_folds", "build_starter"),
     "Hearing": ("asr_wer", "hearing_spokenwoz", "leaks_spokenwoz", "made_sounds", "mono_speakers", "stereo_roles"),
     "Learning": ("homophones_cped", "selftrain_mood", "shift_mood", "silence_effect", "studies", "text_baseline"),
-    "Cost": ("long_calls", "real_size", "scoring_install"),
-    "Robustness": ("fuzz_audio", "killed_training"),
+    "Cost": ("long_calls", "long_sequences", "real_size", "scoring_install"),
+    "Robustness": ("faithfulness", "fuzz_audio", "killed_training"),
 }
 """Subject → the modules whose records belong there."""
 
@@ -60,13 +61,24 @@ def subject_of(row: Record) -> str:
     """The subject of a record, by the command that made it."""
     if row["experiment"].startswith("bench "):
         return "Benchmarks"
-    words = str(row["command"]).split()
-    module = words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words[:-1] else words[0]
+    module = _module_of(row).rpartition(".")[2]
     return next((subject for subject, modules in SUBJECTS.items() if module in modules), OTHER)
 
 
+def _module_of(row: Record) -> str:
+    """`benchmarks.asr_wer`; of another command its first word."""
+    words = str(row.get("command", "")).split()
+    return words[words.index("-m") + 1] if "-m" in words[:-1] else next(iter(words), "")
+
+
+def _replaced(row: Record) -> bool:
+    """Whether a benchmark's own script is there no more."""
+    package, _, module = _module_of(row).partition(".")
+    return package == "benchmarks" and not Path(__file__).with_name(f"{module}.py").is_file()
+
+
 def about_of(row: Record) -> str:
-    """Commit, date, seeds, data and machine, as far as they were kept."""
+    """Commit, date, seeds, data and machine, as far as they were kept; and whether the command is there no more."""
     study = row.get("study", {})
     seeds = row.get("seeds") or study.get("seeds") or ([row["seed"]] if row.get("seed") is not None else [])
     data, machine = str(row.get("data_sha256") or ""), row.get("machine") or {}
@@ -77,6 +89,7 @@ def about_of(row: Record) -> str:
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}" if seeds else "",
         f"data {hashes}" if hashes else "",
         f"{machine['cores']} cores of {machine['cpu']}" if machine.get("cpu") else "",
+        "recorded by a command since replaced by `callsift bench`" if _replaced(row) else "",
     ]
     return "; ".join(part for part in parts if part)
 
@@ -88,6 +101,11 @@ def _more(row: Record) -> list[str]:
         lines += ["", "Baselines:", "", *table({name: _figures(each) for name, each in row["baselines"].items()})]
     notes = [f"Tested on {row['tested_on']}."] if row.get("tested_on") else []
     notes += [f"Licence of the data: {row['licence']}"] if row.get("licence") else []
+    notes += [
+        f"{name} learned {each['calls']:,} calls of {each['groups']} groups first, less those of the groups that it "
+        f"was validated or tested on; data {each['sha256'][:12]}."
+        for name, each in row.get("before", {}).items()
+    ]
     notes += [f"Not run: {name}; {why}." for name, why in row.get("left_out", {}).items()]
     notes += [f"Not there: {sentence}" for sentence in row.get("absent", ())]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []

@@ -58,6 +58,23 @@ def test_a_record_has_a_subject_by_what_made_it() -> None:
     assert subject_of(_bench()) == "Benchmarks"
     assert subject_of({"experiment": "x", "command": "python -m benchmarks.asr_wer --all"}) == "Hearing"
     assert subject_of({"experiment": "x", "command": "python -m recipes.unheard_of"}) == "Other"
+    assert subject_of({"experiment": "x", "command": "python -m benchmarks.faithfulness --calls 1"}) == "Robustness"
+    assert subject_of({"experiment": "x", "command": "python -m benchmarks.long_sequences"}) == "Cost"
+
+
+def test_a_record_of_a_script_that_is_there_no_more_says_so() -> None:
+    gone = {"commit": "a", "date": "b", "command": "python -m benchmarks.no_such_thing --all"}
+    assert about_of(gone) == "commit a; b; recorded by a command since replaced by `callsift bench`"
+    for command in ("python -m benchmarks.asr_wer", "python -m recipes.gone", "callsift bench mosi"):
+        assert about_of({**gone, "command": command}) == "commit a; b"
+
+
+def test_what_was_learned_first_is_said() -> None:
+    before = {"pretrain": {"calls": 1440, "groups": 24, "sha256": "0123456789abcdef"}}
+    assert (
+        "- pretrain learned 1,440 calls of 24 groups first, less those of the groups that it was validated or tested "
+        "on; data 0123456789ab."
+    ) in page_of([_bench(before=before)])
 
 
 def test_a_benchmark_is_summed_up_in_a_line() -> None:

@@ -12,6 +12,7 @@ from tests.benchmarks.clips_made import SPEAKERS, make_mood_calls, make_nemo
 from callsift.benchmarks import mood_calls, nemo
 from callsift.benchmarks.clip_statistics import clip_answers, clip_statistics
 from callsift.config import train_config
+from callsift.errors import DataError
 from callsift.types import Call
 
 PARTS = dict(zip(SPEAKERS, ("train", "val", "test"), strict=True))
@@ -52,3 +53,22 @@ def test_a_call_of_clips_is_seen_as_a_course(tmp_path: Path) -> None:
         assert {name: max(row, key=lambda grade: row[grade]) for name, row in said.items()} == {
             "CC0_A": "A", "CC0_B": "B",
         }  # fmt: skip
+
+
+def test_a_grade_that_was_never_heard_has_no_probability(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason='needs scikit-learn: pip install "callsift[train]"')
+    calls = _divided(nemo.read_clips(make_nemo(tmp_path)))
+    known = [call for call in calls if call.split != "train" or call.label != "neutral"]
+    config = train_config(nemo.BENCHMARK.config, ["front_end.input=pitch"])
+    for row in clip_answers([known], config).values():
+        assert set(row) == set(nemo.EMOTIONS)
+        assert row["neutral"] == 0
+        assert sum(row.values()) == pytest.approx(1)
+    alone = [call for call in calls if call.split != "train" or call.label == "neutral"]
+    with pytest.raises(DataError, match="the training calls of a fold are all 'neutral'"):
+        clip_answers([alone], config)
+    silent = replace(calls[0], segments=tuple(replace(each, audio=None) for each in calls[0].segments))
+    with pytest.raises(DataError, match="call 'AA0_neutral_1' has no clip that can be heard"):
+        clip_answers([[silent, *calls[1:]]], config)
+    with pytest.raises(DataError, match="a fold has 6, 0, 6 calls to train, val and test"):
+        clip_answers([[call for call in calls if call.split != "val"]], config)

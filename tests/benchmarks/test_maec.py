@@ -54,6 +54,7 @@ def make(folder: Path, **changed: Any) -> Path:
 def test_sentences_are_segments_in_order_with_their_measures(pyarrow: Any, tmp_path: Path) -> None:
     contents = maec.read(make(tmp_path / "maec"), tmp_path / "work")
     assert [count.found for count in contents.counts] == [10, 65, 29]  # 2 + 3 + … + 11 sentences
+    assert contents.tested_on == "the test part of calls.parquet, which is not the published division"
     call = contents.calls[1]
     assert (call.label, call.split, call.group) == (pytest.approx(-4.1), "train", call.call_id)
     assert [segment.segment_id for segment in call.segments] == ["000", "001", "002"]

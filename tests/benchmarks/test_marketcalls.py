@@ -104,6 +104,9 @@ def test_every_row_is_a_configuration() -> None:
     assert configs["no-context"].network.context == "none"
     assert configs["mmml"].network.fusion == "mmml"
     assert configs["tiny"].network.encoder("audio").model == "tiny"
+    sources = {row.name: row.source for row in BENCHMARK.rows if row.paper}
+    assert sources.pop("no-context") == "MSMT-FN, notes on the final paper"
+    assert set(sources.values()) == {"MSMT-FN, draft's table on MarketCalls"}
 
 
 def test_the_paper_is_run_with_random_encoders_in_the_published_format(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_the_words_alone_are_run(tmp_path: Path) -> None:
     assert "needs audio" in found["left_out"]["tiny-heard"]
 
 
+@pytest.mark.slow
 def test_the_paper_is_run_with_random_encoders_in_the_published_format(tmp_path: Path) -> None:
     make_meld(tmp_path / "data", dialogues=2, clips=True)
     encoders = save_encoders(tmp_path / "models", "facebook/hubert-base-ls960", "roberta-base")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 from tests.benchmarks.mosi_made import CLIPS, features, make_features, make_lines, make_table
 from tests.benchmarks.tables_made import change_cell
 
+from callsift.benchmarks.contents import read_data
 from callsift.benchmarks.mmsa import calls_of, read, read_features, read_lines
+from callsift.benchmarks.names import load_benchmark
 from callsift.benchmarks.safe_pickle import read_arrays
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError
@@ -173,14 +177,48 @@ def test_arrays_of_every_protocol_are_what_was_written(protocol: int, tmp_path: 
         (lambda whole: whole["test"].pop("raw_text"), "test has no 'raw_text'"),
         (lambda whole: whole["train"].update(id=["v0", "v1"]), "ids, texts, labels and features"),
         (lambda whole: whole["train"].update(id=["a"] * 12), "not of the form VIDEO"),
+        (lambda whole: whole["valid"]["regression_labels"].__setitem__(1, 5.0), r"valid, utterance 'v3\$_\$1': label"),
+        (lambda whole: whole["valid"]["regression_labels"].__setitem__(0, np.nan), "utterance 'v3.*0': label .*nan"),
+        (lambda whole: whole["test"].update(audio=np.zeros((8, 6))), "utterance 'v4.*0': its audio must be frames"),
+        (lambda whole: whole["test"].update(audio_lengths=[1, 2]), "ids, texts, labels and features, and 2 lengths"),
+        (lambda whole: whole["test"].update(audio_lengths=[-1] * 8), "utterance 'v4.*0': its length is -1"),
+        (lambda whole: whole["test"].update(audio_lengths=["x"] * 8), "utterance 'v4.*0': invalid literal"),
     ],
 )
 def test_a_feature_file_of_another_layout_is_named(change: Any, words: str, tmp_path: Path) -> None:
     whole = features()
     change(whole)
     (tmp_path / "unaligned_50.pkl").write_bytes(pickle.dumps(whole))
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=f"unaligned_50.pkl: .*{words}"):
         reading(tmp_path, tmp_path)
+
+
+def test_equal_arrays_are_not_written_anew(tmp_path: Path) -> None:
+    folder = make_lines(tmp_path / "in")
+    archive = tmp_path / "acoustic.npz"
+    reading(folder, tmp_path)
+    os.utime(archive, ns=(1, 1))
+    reading(folder, tmp_path)
+    assert archive.stat().st_mtime_ns == 1
+    lines = (folder / "mosi_aligned.jsonl").read_text("utf-8")
+    (folder / "mosi_aligned.jsonl").write_text(lines.replace('"audio73": [2.0', '"audio73": [2.5', 1), "utf-8")
+    reading(folder, tmp_path)
+    assert archive.stat().st_mtime_ns > 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["acoustic.npz", "in"]
+
+
+def test_another_row_or_note_reads_nothing_anew_and_another_reading_does(tmp_path: Path) -> None:
+    folder, out = make_lines(tmp_path / "in"), tmp_path / "out"
+    mosi = load_benchmark("mosi")
+    read_data(mosi, folder, out)
+    kept = out / "data/contents.json"
+    os.utime(kept, ns=(1, 1))
+    read_data(replace(mosi, notes=("another",), rows=mosi.rows[:1]), folder, out)
+    assert kept.stat().st_mtime_ns == 1
+    os.utime(out / "data/acoustic.npz", ns=(1, 1))
+    read_data(replace(mosi, reading=mosi.reading + 1), folder, out)
+    assert kept.stat().st_mtime_ns > 1
+    assert (out / "data/acoustic.npz").stat().st_mtime_ns == 1
 
 
 def test_wrong_lines_name_file_and_line(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_wrong_file_is_refused(made: Path, tmp_path: Path, text: str | None, m
         mood_calls.read_calls(tmp_path)
 
 
-@pytest.mark.parametrize("row", ["msmt-fn", "pretrain"])
+@pytest.mark.parametrize("row", [pytest.param("msmt-fn", marks=pytest.mark.slow), "pretrain"])
 def test_it_is_run_from_the_layout(made: Path, tmp_path: Path, row: str) -> None:
     """A fold: the five calls of a speaker are asked about. `pretrain` learns single clips first."""
     found = run_few(mood_calls.BENCHMARK, made, tmp_path, (row,), TINY)["rows"][row]

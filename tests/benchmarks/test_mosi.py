@@ -42,12 +42,13 @@ def ran(name: str, folder: Path, out: Path, rows: str, encoders: tuple[str, ...]
 
 
 def test_by_lines_of_numbers_frozen_and_tuned(encoders: tuple[str, ...], tmp_path: Path) -> None:
-    rows = "msmt-fn,audio,minilm-tuned"
+    rows = "msmt-fn,minilm-tuned"
     results = ran("mosi", make_lines(tmp_path / "in"), tmp_path / "out", rows, encoders)
     assert results["data"]["streams"] == ["numbers", "text"]  # type: ignore[index]
     assert set(results["baselines"]) == {"majority", "tfidf"}  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_the_papers_network_hears_the_clips_beside_its_published_figures(
     encoders: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -68,7 +69,7 @@ def test_mosei_by_its_feature_file(encoders: tuple[str, ...], tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_other_fusions_and_layouts(encoders: tuple[str, ...], tmp_path: Path) -> None:
-    ran("mosi", make_lines(tmp_path / "zero"), tmp_path / "z", "msmt-fn,agt,mmml,concat,text", encoders)
+    ran("mosi", make_lines(tmp_path / "zero"), tmp_path / "z", "msmt-fn,agt,mmml,concat,text,audio", encoders)
     ran("mosi", make_features(tmp_path / "one", "aligned_50.pkl"), tmp_path / "a", "text,msmt-fn-frames", encoders)
     ran("mosei", make_table(tmp_path / "two", clips=True), tmp_path / "b", "msmt-fn-clips", encoders)
 

@@ -82,6 +82,7 @@ def test_it_is_run_from_the_published_layout_after_ravdess(made: Path, tmp_path:
     assert 0 <= row["figures"]["uar"]["value"] <= 1
 
 
+@pytest.mark.slow
 def test_the_row_of_the_papers_size_takes_a_published_hubert(made: Path, tmp_path: Path) -> None:
     """Random weights in the published format stand for the model; its last two layers learn."""
     model = save_small("hubert", tmp_path / "hubert")

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.bench import figures_of, portable
+from benchmarks.bench import figures_of, main, portable
+from benchmarks.results import PAGE
 from tests.benchmarks.mosi_made import make_table
 from tests.cli.commands import callsift
 from tests.training.words import SETTINGS, made
@@ -24,7 +25,7 @@ from callsift.benchmarks.run import run_benchmark
 from callsift.config import train_config
 from callsift.data.manifest import read_manifest
 from callsift.errors import DataError, UsageError
-from callsift.files import read_json
+from callsift.files import read_json, sha256_of_file, write_json
 from callsift.labels import load_scheme
 from callsift.training.studies.answers import calls_of
 from callsift.training.studies.plan import Job
@@ -151,9 +152,50 @@ def test_a_row_can_learn_something_before_and_never_from_what_it_is_asked_about(
     assert {call.group for call in before} == {call.group for call in own if call.split == "train"}
     started = read_json(folder / "run/data.json")["started_from"]
     assert started["run"] == str((folder / "before/run").resolve())
+    learned = read_json(folder / "answer.json")["before"]
+    assert (learned["calls"], learned["groups"]) == (20, 2)  # of four groups, one is tested on and one validates
+    assert learned["sha256"] == sha256_of_file(folder / "before/manifest.jsonl")
+    assert (found["rows"]["first"]["before"]["calls"], found["rows"]["first"]["before"]["groups"]) == (40, 4)
+    assert "first learns 40 calls of 4 groups first, less those of" in (out / "results.md").read_text("utf-8")
     leaking = replace(pretrained, name="leak", pretrain=partial(earlier, wrong=True))
     found = run_benchmark(made_benchmark(rows=(leaking,)), source, tmp_path / "leak", wanted)
     assert "which the training validates or is tested on" in found["rows"]["leak"]["failed"][0]
+
+
+def nothing(source: Path, unheard: frozenset[str]) -> list[Call]:
+    return []
+
+
+def test_a_row_whose_first_calls_are_not_there_is_left_out(source: Path, tmp_path: Path) -> None:
+    def lacking(folder: Path, unheard: frozenset[str]) -> list[Call]:
+        raise DataError("does not exist", folder / "data.tsv")
+
+    rows = (made_benchmark().rows[0], Row("none", "", pretrain=nothing), Row("lacking", "", pretrain=lacking))
+    planned = plan(made_benchmark(rows=rows), read(source, source), source, tmp_path, Wanted())
+    assert [row.name for row in planned.rows] == ["text"]
+    assert planned.left_out["none"].startswith("what it learns first is not there")
+    assert "what it learns first can't be read" in planned.left_out["lacking"]
+    assert "data.tsv: does not exist" in planned.left_out["lacking"]
+
+
+def test_results_inside_the_data_are_refused(source: Path) -> None:
+    for out in (source, source / "out"):
+        with pytest.raises(UsageError, match="lies in the data's folder"):
+            run_benchmark(made_benchmark(), source, out, Wanted())
+    assert [path.name for path in source.iterdir()] == ["there"]
+
+
+def test_the_test_part_is_what_the_data_say_it_is(source: Path, tmp_path: Path) -> None:
+    splits = ["train", "train", "val", "test"]
+
+    def split(folder: Path, scratch: Path) -> Contents:
+        calls = tuple(replace(call, split=splits[at % 4], group=None) for at, call in enumerate(graded()))
+        return Contents(calls, (), frozenset({"text"}), tested_on="a part of our own")
+
+    made_here = made_benchmark(read=split, division="published", seeds=(1,))
+    for _ in range(2):  # read, and as it was kept
+        found = run_benchmark(made_here, source, tmp_path / "out", Wanted(rows=("text",)))
+        assert found["tested_on"] == "a part of our own"
 
 
 def test_failed_trainings_are_named_and_the_others_go_on(source: Path, tmp_path: Path) -> None:
@@ -226,8 +268,34 @@ def test_a_try_is_never_taken_for_a_result(source: Path, tmp_path: Path) -> None
 
 
 def test_recorded_commands_name_no_folder_of_this_machine(data_folder: Path) -> None:
-    command = f"callsift bench mosi --data {data_folder}/mosi -o /tmp/x/out --encoder a/b-c=/opt/models/m --seeds 1,2"
-    assert portable(command) == "callsift bench mosi --data $CALLSIFT_DATA/mosi -o out --encoder a/b-c=m --seeds 1,2"
+    argv = ["callsift", "bench", "mosi", f"--data={data_folder}/my set", "-o", "/tmp/a b/out", "--encoder"]
+    argv += ["a/b-c=/opt/some models/m", "--seeds", "1,2", "--set", 'network.encoders.text.model="/opt/x"']
+    assert portable(argv) == (
+        'callsift bench mosi "--data=$CALLSIFT_DATA/my set" -o out --encoder a/b-c=m --seeds 1,2 '
+        r'--set "network.encoders.text.model=\"x\""'
+    )
+    beside = data_folder.resolve().with_name(f"{data_folder.resolve().name}base")
+    assert portable(["--data", f"{data_folder}/mosi", "-o", f"{beside}/x"]) == "--data $CALLSIFT_DATA/mosi -o x"
+    assert portable(["-o", str(PAGE.parents[1] / "build/bench/mosi")]) == "-o build/bench/mosi"
+
+
+def test_a_result_is_recorded_with_or_without_its_arguments(
+    source: Path, tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["callsift", "bench", "made", "--data", str(tmp_path / "a b")])
+    results = run_benchmark(made_benchmark(), source, tmp_path / "out", Wanted(rows=("text",), seeds=(1,), folds=(1,)))
+    assert results["argv"] == ["callsift", "bench", "made", "--data", str(tmp_path / "a b")]
+    (tmp_path / "docs").mkdir()
+    kept: list[dict[str, Any]] = []
+    monkeypatch.setattr("benchmarks.bench.PAGE", tmp_path / "docs/results.md")
+    monkeypatch.setattr("benchmarks.bench.record", lambda title, figures, **about: kept.append(about))
+    monkeypatch.setattr("sys.argv", ["bench", str(tmp_path / "out")])
+    old = {key: value for key, value in results.items() if key != "argv"}
+    for each in (results, {**old, "command": "callsift bench made --data /x/y", "commit": f"{'0' * 40}+, {'1' * 40}"}):
+        write_json(tmp_path / "out/results.json", each)
+        main()
+    assert [each["command"] for each in kept] == ['callsift bench made --data "a b"', "callsift bench made --data y"]
+    assert kept[1]["commit"] == "0000000+, 1111111"
 
 
 def test_the_verb_lists_helps_and_writes_a_manifest_only(tmp_path: Path) -> None:

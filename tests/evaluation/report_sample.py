@@ -231,7 +231,8 @@ def sample() -> Json:
         "reliability": {"five": reliability(173), "two": reliability(173), "propensity": reliability(173)},
         "gain": gain(173, 81),
         "breakdowns": {
-            "length": [{"name": name, "calls": 43, "few": False, "figure": figure(value, 0.14), "clearly_worse": value < 0.5}
+            "length": [{"name": name, "calls": 43, "few": False, "figure": figure(value, 0.14),
+                        "clearly_worse": value < 0.5}
                        for name, value in (("up to 1:20", 0.7), ("1:20–3:00", 0.64), ("over 3:00", 0.44))],
             "language": [{"name": "en", "calls": 120, "few": False, "figure": figure(0.66)},
                          {"name": "zh", "calls": 53, "few": False, "figure": figure(0.4, 0.1), "clearly_worse": True}],
@@ -299,7 +300,8 @@ def numbers() -> Json:
         "reliability": {},
         "gain": None,
         "breakdowns": {"language": [{"name": "en", "calls": 600, "few": False, "figure": figure(0.77)},
-                                    {"name": "es", "calls": 86, "few": False, "figure": figure(1.1), "clearly_worse": True}]},
+                                    {"name": "es", "calls": 86, "few": False, "figure": figure(1.1),
+                                     "clearly_worse": True}]},
         "breakdown_metric": "mean_absolute_error",
         "faithfulness": None,
         "mistakes": [wrong],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from callsift.decision import Verdict
-from callsift.evaluation.breakdowns import breakdowns_of
+from callsift.evaluation.breakdowns import breakdowns_of, worse_by_chance
 from callsift.evaluation.gain import gain_of
 from callsift.evaluation.graded import Graded
 from callsift.evaluation.mistakes import worst_of
@@ -82,12 +83,34 @@ def test_thirds_of_the_confidence_and_given_text() -> None:
     ]  # fmt: skip
 
 
-def test_calls_of_one_group_say_as_much_as_one() -> None:
-    """Wilson's interval of 1 of 1 is (0.2065, 1)."""
+def test_calls_of_one_group_have_no_interval() -> None:
+    """Neither have the errors of numbers; but a row of the table of groups draws its own calls."""
     items = [item(at, seconds=1.0 if at < 6 else 60.0, group="one" if at < 6 else f"g{at}") for at in range(12)]
     short, long = tables(items)["length"]
-    assert short["figure"]["low"] == pytest.approx(0.2065, abs=1e-4)
+    assert short["figure"] == {"value": 1.0, "low": None, "high": None}
     assert long["figure"]["low"] > 0.5
+    one = next(row for row in tables(items)["group"] if row["name"] == "one")
+    assert one["figure"]["low"] == pytest.approx(6 / (6 + 1.959964**2), abs=1e-6)  # Wilson's of 6 of 6
+
+
+def test_a_part_that_is_clearly_worse() -> None:
+    """Twenty calls all wrong beside sixty right ones; of three wrong ones of eleven nobody can tell."""
+    wrong = [item(at, said="no" if at < 20 else "yes", language="zh" if at < 20 else "en") for at in range(80)]
+    assert [row["clearly_worse"] for row in tables(wrong)["language"]] == [False, True]
+    some = [item(at, said="no" if at % 5 == 0 else "yes", language="zh" if at < 11 else "en") for at in range(80)]
+    assert not any(row["clearly_worse"] for row in tables(some)["language"])
+
+
+def test_how_often_a_part_is_called_worse_by_chance() -> None:
+    """Groups of five calls alike, four parts of as many groups: in at most 5 % of the tables any, give or take."""
+    random = np.random.default_rng(0)
+    owners = np.repeat(np.arange(80), 5).astype(str)
+    called = 0
+    for _ in range(300):
+        right = np.repeat(random.random(80) < 0.7, 5) * 1.0
+        parts = [np.repeat(np.arange(80) % 4 == at, 5) for at in range(4)]
+        called += any(worse_by_chance(right, part, owners, more_is_worse=False) < 0.05 / 4 for part in parts)
+    assert called <= 0.08 * 300
 
 
 def test_the_error_of_numbers() -> None:
@@ -133,6 +156,9 @@ def test_gain_by_propensity() -> None:
     ideal = {point["share"]: point["ideal"] for point in found["points"]}
     assert ideal[0.2] == pytest.approx(2 / 3)
     assert ideal[0.3] == 1.0
+    assert [point["calls"] for point in found["points"]] == list(range(1, 11)), "each number of calls once"
+    assert all(point["share"] == point["calls"] / 10 for point in found["points"])
+    assert found["few"]
 
 
 def test_no_gain_without_both_kinds() -> None:

@@ -45,6 +45,32 @@ def test_what_is_undefined_is_refused_and_never_taken_for_significant() -> None:
     assert exchange_test(but_rarely, truth, [np.ones(6)], [np.zeros(6)], groups).p == 1.0
 
 
+def test_by_confusion_tables_it_is_the_same_as_item_by_item() -> None:
+    """A metric that is not known to follow from the table goes the long way."""
+    random = np.random.default_rng(1)
+    truth = random.integers(0, 3, 30)
+    one = [random.integers(0, 3, 30) for _ in range(2)]
+    other = [np.where(random.random(30) < 0.4, truth, each) for each in one]
+    groups = [at % 7 for at in range(30)]
+    for metric in (macro_f1, quadratic_kappa):
+
+        def slowly(truth: np.ndarray, said: np.ndarray, metric: Metric = metric) -> float:
+            return metric(truth, said)
+
+        for fast, slow in (
+            (clustered(metric, truth, one, groups, draws=40), clustered(slowly, truth, one, groups, draws=40)),
+            (
+                clustered_difference(metric, truth, one, other, groups, draws=40),
+                clustered_difference(slowly, truth, one, other, groups, draws=40),
+            ),
+        ):
+            assert [fast.value, fast.low, fast.high] == pytest.approx([slow.value, slow.low, slow.high])
+        for draws in (40, 128):  # at random, and in all ways
+            fast_test, slow_test = (exchange_test(m, truth, one, other, groups, draws=draws) for m in (metric, slowly))
+            assert fast_test.difference == pytest.approx(slow_test.difference)
+            assert (fast_test.p, fast_test.exact) == (slow_test.p, slow_test.exact)
+
+
 def test_an_interval_over_groups_is_wider_than_one_over_items_where_groups_agree() -> None:
     truth = np.zeros(100, dtype=np.int64)
     said = np.repeat(np.arange(10) % 2, 10)  # each of ten groups is all right or all wrong

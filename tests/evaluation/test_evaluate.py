@@ -44,11 +44,24 @@ def test_everything_is_there_and_strict_json(found: dict[str, Any], told: Sequen
     assert found["data"]["hours"] is None
     assert found["data"]["groups"] == 9  # 11 calls, of which 0, 2 and 4 are of one group
     assert sum(found["balance"]["here"].values()) == 11
+    assert (found["data"]["drawn_by"], found["data"]["unit"]) == ("group", "call")
+    assert (found["data"]["learnt"], found["data"]["related"], found["data"]["chosen_by"]) == ([], [], False)
+    assert found["breakdown_parts"] == sum(map(len, found["breakdowns"].values()))
     assert found["faithfulness"]["calls"] <= 11
     five = found["results"]["combined"]["five"]
     assert sum(map(sum, five["confusion"]["counts"])) == five["calls"] == 11
     assert {"low", "high", "value"} == set(five["tfidf"]["accuracy"]) == set(five["majority"]["accuracy"])
     assert set(found["results"]["raw"]["two"]["tfidf"]) == set(five["majority"])
+    for baseline in ("majority", "tfidf"):
+        less = five[baseline]["difference"]["accuracy"]
+        assert less["value"] == pytest.approx(five["accuracy"]["value"] - five[baseline]["accuracy"]["value"])
+        assert less["low"] <= less["value"] <= less["high"]
+
+
+def test_the_calls_to_phone_are_ranked_as_score_ranks_them(found: dict[str, Any]) -> None:
+    ranked = sorted(found["rows"], key=lambda row: -row["rank_score"])
+    assert [each["call_id"] for each in found["phone"]] == [row["call_id"] for row in ranked]
+    assert set(found["phone"][0]) == {"call_id", "propensity", "rank_score", "grade", "label", "duration_s"}
 
 
 def test_mistakes_are_wrong_and_the_worst_come_first(found: dict[str, Any]) -> None:
@@ -99,7 +112,15 @@ def test_a_baseline_that_can_not_be_is_told_in_a_sentence(scorer: Scorer, told: 
     assert "there is no labelled training call" in _note(scorer, asked, [replace(call, label=None) for call in rest])
     assert "(3 do)" in _note(scorer, told[:2], told[2:5])
     assert "have one label" in _note(scorer, asked, [replace(call, label="A") for call in rest])
-    assert "has a word to learn from" in _note(scorer, asked, [replace(call, turns=()) for call in rest])
+    wordless = [replace(call, turns=()) for call in rest]
+    assert "none of 11 training calls comes with words" in _note(scorer, asked, wordless)
+
+
+def test_training_calls_without_words_are_counted_and_not_recognised(scorer: Scorer, told: Sequence[Call]) -> None:
+    asked, rest = told[16:], [replace(call, turns=()) if at < 3 else call for at, call in enumerate(told[5:16])]
+    about = evaluate_calls(scorer, asked, depth=Depth(rest))["baselines"]["tfidf"]
+    assert about["calls"] == 8
+    assert "3 training calls come without words" in about["note"]
 
 
 def test_no_baseline_unless_wanted(scorer: Scorer, told: Sequence[Call]) -> None:
@@ -139,5 +160,5 @@ def test_calls_that_can_not_be_scored_count_nowhere(scorer: Scorer, told: Sequen
     assert "empty_file" in found["data"]["failed"]["bad"]
     assert found["data"]["calls"] == 4
     assert found["rows"][0]["call_id"] == "bad"
-    with pytest.raises(UsageError, match=r"none of 1 calls could be scored; the first: .'bad', .empty_file"):
+    with pytest.raises(UsageError, match=r"none of 1 calls could be scored; the first: bad: empty_file"):
         evaluate_calls(scorer, [bad])

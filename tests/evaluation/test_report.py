@@ -119,8 +119,8 @@ def test_the_page_says_what_was_found() -> None:
         "1 call could not be scored.",
         "en-0003: unreadable: the file is empty",
         "0.610 [0.540, 0.680]",
-        "learned from 690 calls of the training part that are no relatives of these. Of the word counts: 3 training calls "
-        "share a group with these.",
+        "learned from 690 calls of the training part that are no relatives of these. Of the word counts: 3 training "
+        "calls share a group with these.",
         "Of 173 calls the 60 with at least four segments.",
         "5f3c" * 16,
         "callsift evaluate starter calls/manifest.jsonl --split test --report out",

@@ -102,6 +102,7 @@ def test_precomputed_states_in_place_of_a_recording(tmp_path: Path) -> None:
     check_sounds(scorer, Call("c", language="en", segments=segments), np.nan)
 
 
+@pytest.mark.slow
 def test_prosody_has_a_share_and_no_moments_in_torch_as_in_onnx(few: Path, tmp_path: Path) -> None:
     """One row of numbers per segment: there is nothing in it to leave out."""
     settings = [*SIZES, "network.streams=[prosody]", "network.fusion=concat", "fit.epochs=1", "fit.threads=1"]

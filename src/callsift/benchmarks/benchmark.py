@@ -31,13 +31,15 @@ class Contents:
 
     `calls`: labelled, each with its `group`, and with `split` (train, val, test) where the publishers divide them.
     `streams`: what the calls have, by the network's names (`text`, `audio`, or a precomputed one's): rows that need
-    more are not run. `absent`: a sentence for each thing that is published and not there.
+    more are not run. `absent`: a sentence for each thing that is published and not there. `tested_on`: what the test
+    part is, in words, where the data's own splits are not the published ones.
     """
 
     calls: tuple[Call, ...]
     counts: tuple[Count, ...]
     streams: frozenset[str]
     absent: tuple[str, ...] = ()
+    tested_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,6 @@ class Benchmark:
     notes: tuple[str, ...] = ()
     clips: bool = False
     """Whether logistic regression on statistics of the sound is a baseline too."""
+    reading: int = 1
+    """The version of `read`: one more whenever it gives something else of the same files, so that they are read anew
+    where a run goes on."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count
-from callsift.benchmarks.names import BENCHMARKS
 from callsift.canonical import sha256_of_json
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
-from callsift.files import read_json, sha256_of_file, write_json
+from callsift.files import read_json, write_json
 
 DATA: Final = "data"
 _CONTENTS, _CALLS = "contents.json", "calls.jsonl"
@@ -43,9 +41,20 @@ def read_data(benchmark: Benchmark, source: Path, out: Path) -> Contents:
         "counts": [asdict(count) for count in found.counts],
         "streams": sorted(found.streams),
         "absent": list(found.absent),
+        "tested_on": found.tested_on,
     }
     write_json(kept, plain)
     return _kept(out)  # as it will be read when the run goes on: times are rounded in a manifest
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse results inside the data: what is written there would be data that changed, at the next look.
+
+    Raises:
+        UsageError: `out` lies in `source`, or is it.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"-o {out} lies in the data's folder {source}, which is only read; name one outside of it")
 
 
 def expected(benchmark: Benchmark) -> str:
@@ -87,13 +96,12 @@ def _kept(out: Path) -> Contents:
         tuple(Count(**count) for count in plain["counts"]),
         frozenset(plain["streams"]),
         tuple(plain["absent"]),
+        plain["tested_on"],
     )
 
 
 def _state(benchmark: Benchmark, source: Path) -> str:
-    """What decides what is read: the reading code, and every file's name, size and time of change."""
-    module = import_module(BENCHMARKS[benchmark.name]).__file__ if benchmark.name in BENCHMARKS else None
-    code = sha256_of_file(Path(module)) if module else ""
+    """What decides what is read: the version of the reading code, and every file's name, size and time of change."""
     files = sorted(path for path in source.rglob("*") if path.is_file())
     states = [[str(path.relative_to(source)), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in files]
-    return sha256_of_json([str(source.resolve()), code, states])
+    return sha256_of_json([str(source.resolve()), benchmark.reading, states])

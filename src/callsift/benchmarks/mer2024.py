@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from callsift.benchmarks.arrays import kept_if_equal
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
 from callsift.benchmarks.clips import classes_scheme
 from callsift.benchmarks.reading import files_by_stem, read_rows
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import hold_out
 from callsift.errors import DataError
-from callsift.files import atomic_writer
 from callsift.types import Call, Segment, StreamRef, Turn
 
 EMOTIONS: Final = ("neutral", "angry", "happy", "sad", "worried", "surprise")
@@ -33,6 +33,7 @@ FEATURES: Final = {"clip": "clip-vit-large-patch14", "baichuan": "Baichuan-13B-B
 WIDTHS: Final = {"clip": 768, "baichuan": 5120, "hubert": 1024}
 PUBLISHED: Final = {"labelled clips": 5030, "test clips": 1169}
 TEST_SHARE, TEST_SEED = 0.2, 1
+_HELD_OUT: Final = "a fifth of the labelled clips, held out here; the challenge's test clips have no labels here"
 POOL_FILE: Final = "pool.jsonl"
 _SOUND: Final = (".wav", ".flac", ".mp4", ".avi")
 
@@ -64,7 +65,8 @@ def read(folder: Path, scratch: Path) -> Contents:
     there = {name for name, refs in streams.items() if all(clip in refs for clip in labelled)}
     there |= {"text"} if any(words.get(name) for name in labelled) else set()
     there |= {"audio"} if all(name in sounds for name in labelled) else set()
-    return Contents(tuple(calls), counts, frozenset(there), tuple(_absent(there, test, pool, sounds, labelled)))
+    absent = tuple(_absent(there, test, pool, sounds, labelled))
+    return Contents(tuple(calls), counts, frozenset(there), absent, None if test else _HELD_OUT)
 
 
 def _labels(path: Path) -> dict[str, str]:
@@ -142,7 +144,7 @@ def _streams(folder: Path, scratch: Path, names: Sequence[str]) -> dict[str, dic
 
 def _archive(path: Path, files: Iterable[tuple[str, Path]]) -> None:
     """Write arrays, each in a file of its own, into one .npz; one of them is in memory at a time."""
-    with atomic_writer(path, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+    with kept_if_equal(path) as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, values in _arrays(files):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, values, allow_pickle=False)

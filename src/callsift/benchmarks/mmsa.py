@@ -16,17 +16,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.benchmarks.arrays import kept_if_equal
 from callsift.benchmarks.benchmark import Contents, Count
 from callsift.benchmarks.reading import read_rows
 from callsift.benchmarks.safe_pickle import read_arrays
 from callsift.errors import DataError
-from callsift.files import atomic_writer, read_jsonl
+from callsift.files import read_jsonl
 from callsift.types import Call, Segment, StreamRef, Turn
 
 SPLITS: Final = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 FEATURES: Final = ("unaligned_50.pkl", "aligned_50.pkl")
 COLUMNS: Final = ("video_id", "clip_id", "text", "label", "mode")
 SUFFIXES: Final = (".wav", ".flac", ".mp4")
+READING: Final = 1
+"""As `Benchmark.reading`, of both data sets."""
 NUMBERS, FRAMES, CLIPS = "numbers", "frames", "clips"
 """What rows need: numbers of an utterance, a feature file's frames, recordings."""
 
@@ -121,7 +124,7 @@ def _archive(path: Path, utterances: Sequence[Utterance]) -> Path | None:
     arrays: dict[str, Any] = {each.key: each.values for each in utterances if each.values is not None}
     if not arrays:
         return None
-    with atomic_writer(path, "wb") as stream:
+    with kept_if_equal(path) as stream:
         np.savez(stream, **arrays)
     return path
 
@@ -209,20 +212,27 @@ def read_features(path: Path) -> list[Utterance]:
             raise DataError(f"is not of MMSA's layout: {name} has no '{lacking[0]}'", path)
         columns = (part["id"], part["raw_text"], part["regression_labels"], part["audio"])
         lengths = part.get("audio_lengths")
-        if len({len(column) for column in columns}) > 1:
+        if len({len(column) for column in (*columns, *([] if lengths is None else [lengths]))}) > 1:
             raise DataError(f"{name} has {', '.join(str(len(column)) for column in columns)} ids, texts, labels and "
-                            "features", path)  # fmt: skip
+                            f"features{'' if lengths is None else f', and {len(lengths)} lengths'}", path)  # fmt: skip
         for at, (name_of, text, label, frames) in enumerate(zip(*columns, strict=True)):
             video, mark, clip = str(name_of).partition("$_$")
             if not (mark and video and clip):
                 raise DataError(f"{name}: id {str(name_of)!r} is not of the form VIDEO$_$CLIP", path)
-            values = _unpadded(np.asarray(frames), None if lengths is None else int(lengths[at]))
-            found.append(Utterance(video, clip, str(text), _label(label), SPLITS[name], values))
+            try:
+                values = _unpadded(np.asarray(frames), None if lengths is None else int(lengths[at]))
+                found.append(Utterance(video, clip, str(text), _label(label), SPLITS[name], values))
+            except (IndexError, TypeError, ValueError) as error:
+                raise DataError(f"{name}, utterance {str(name_of)!r}: {error}", path) from error
     return found
 
 
 def _unpadded(frames: NDArray[Any], length: int | None) -> NDArray[np.float32]:
     """The frames that say something: of the length given, else those that are not all zero; at least one."""
+    if frames.ndim != 2 or not frames.size or frames.dtype.kind not in "fiu":
+        raise ValueError(f"its audio must be frames × features of numbers, and is {frames.dtype} {frames.shape}")
+    if length is not None and length < 0:
+        raise ValueError(f"its length is {length}")
     kept = frames[: max(length, 1)] if length is not None else frames[(frames != 0).any(axis=1)]
     values = np.array(kept if len(kept) else frames[:1], dtype=np.float32)
     values[~np.isfinite(values)] = np.nan  # silence is −inf in some columns

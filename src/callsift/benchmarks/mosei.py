@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from callsift.benchmarks.benchmark import Benchmark
-from callsift.benchmarks.mmsa import CLIPS, LAYOUT, read
+from callsift.benchmarks.mmsa import CLIPS, LAYOUT, READING, read
 from callsift.benchmarks.mosi import CONFIG, LARGE, METRICS, PAPER_SIZE, fused, shared_rows
 
 FRAMES_WIDTH = 74
@@ -34,6 +34,7 @@ BENCHMARK = Benchmark(
               source="MMML, large encoders with context"),
     ),
     metrics=METRICS,
+    reading=READING,
     notes=(
         "The publishers count 23,453 utterances; MMSA's labels, which nearly all papers use, hold 22,856 of them.",
         "Acc2 and F1 come in two variants: non0 leaves items without sentiment out, has0 counts them as positive.",

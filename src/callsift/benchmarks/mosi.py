@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from callsift.benchmarks.benchmark import Benchmark, Row
-from callsift.benchmarks.mmsa import CLIPS, FRAMES, LAYOUT, NUMBERS, read
+from callsift.benchmarks.mmsa import CLIPS, FRAMES, LAYOUT, NUMBERS, READING, read
 
 MINILM: Final = {"text": "sentence-transformers/all-MiniLM-L6-v2"}
 LARGE: Final = {"audio": "facebook/data2vec-audio-base-960h", "text": "FacebookAI/roberta-large"}
@@ -103,5 +103,6 @@ BENCHMARK = Benchmark(
               source="MMML, large encoders with context"),
     ),
     metrics=METRICS,
+    reading=READING,
     notes=("Acc2 and F1 come in two variants: non0 leaves items without sentiment out, has0 counts them as positive.",),
 )  # fmt: skip

@@ -83,7 +83,8 @@ BENCHMARK = Benchmark(
     licence="CC BY-NC-SA 4.0: no weights made of it may be sold",
     layout=(
         "data.tsv     file_id, emotion, raw_text, normalized_text, speaker_id, gender, age; a clip a line\n"
-        "samples/     the clips, NAME.wav; also beside data.tsv, and as .flac or .ogg"
+        "samples/     the clips, NAME.wav; also beside data.tsv, and as .flac or .ogg\n"
+        "../ravdess/  RAVDESS, for the row `pretrain`, if it is there"
     ),
     read=read,
     config={

@@ -13,7 +13,7 @@ from callsift.benchmarks.encoders import encoder_settings, given_folders
 from callsift.benchmarks.few import few_of
 from callsift.config import TrainConfig, train_config
 from callsift.data.splits import groups_of
-from callsift.errors import ConfigError, UsageError
+from callsift.errors import ConfigError, DataError, UsageError
 from callsift.labels import load_scheme
 from callsift.training.studies import plan as studies
 from callsift.training.studies.plan import DATA, OWN_SPLITS, Design, Study, labelled
@@ -21,6 +21,7 @@ from callsift.types import Call
 
 NO_ASR: Final = "none"
 """Benchmarks are heard with the published words, or without any."""
+Pretrain = Callable[[Path, frozenset[str]], Sequence[Call]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def plan(benchmark: Benchmark, contents: Contents, source: Path, out: Path, want
     design, validation = designed(benchmark, calls, wanted)
     made, kept, left_out = [], [], {}
     for row in rows:
-        found = _settings(row, contents, given)
+        found = _settings(row, contents, given, source)
         if isinstance(found, str):
             left_out[row.name] = found
             continue
@@ -115,11 +116,22 @@ def designed(benchmark: Benchmark, calls: Sequence[Call], wanted: Wanted) -> tup
     return Design(groups, wanted.folds, seeds), 1 / (groups - 1)
 
 
-def _settings(row: Row, contents: Contents, given: Mapping[str, Path]) -> list[str] | str:
+def _settings(row: Row, contents: Contents, given: Mapping[str, Path], source: Path) -> list[str] | str:
     """What names the row's encoders, or why it can't be run."""
     if lacking := sorted(row.needs - contents.streams):
         return f"it needs {' and '.join(lacking)}, and the data here have {', '.join(sorted(contents.streams))}"
+    if row.pretrain is not None and (lacking_first := _lacking_first(row.pretrain, source)):
+        return lacking_first
     return encoder_settings(row, given)
+
+
+def _lacking_first(pretrain: Pretrain, source: Path) -> str | None:
+    """Why what is to be learned first can't be, None where it can."""
+    try:
+        found = pretrain(source, frozenset())
+    except (DataError, FileNotFoundError) as error:
+        return f"what it learns first can't be read ({error})"
+    return None if found else "what it learns first is not there; the layout says where it belongs"
 
 
 def _row(benchmark: Benchmark, row: Row, settings: Sequence[str], validation: float, source: Path) -> studies.Row:
@@ -131,9 +143,7 @@ def _row(benchmark: Benchmark, row: Row, settings: Sequence[str], validation: fl
     return studies.Row(row.name, config, tuple(settings), before=before)
 
 
-def _calls_before(
-    pretrain: Callable[[Path, frozenset[str]], Sequence[Call]], source: Path, unheard: frozenset[str]
-) -> Sequence[Call]:
+def _calls_before(pretrain: Pretrain, source: Path, unheard: frozenset[str]) -> Sequence[Call]:
     return pretrain(source, unheard)
 
 

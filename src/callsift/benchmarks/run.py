@@ -7,6 +7,7 @@ same command; more rows, folds or seeds may be asked for in the same folder.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from callsift.benchmarks.benchmark import Benchmark, Contents
-from callsift.benchmarks.contents import counted, read_data
+from callsift.benchmarks.contents import check_apart, counted, read_data
 from callsift.benchmarks.plan import Planned, Wanted, plan
 from callsift.benchmarks.table import figures_of, measures_of
 from callsift.benchmarks.written import chart_of, csv_of, page_of
@@ -57,8 +58,10 @@ def run_benchmark(
         progress: shows how far it is.
 
     Raises:
-        UsageError, DataError, ConfigError: see `read_data` and `plan`; or `out` was begun with something else.
+        UsageError, DataError, ConfigError: see `read_data` and `plan`; or `out` was begun with something else, or lies
+            in `source`.
     """
+    check_apart(source, out)
     with exclusive_lock(out / ".lock"):
         contents = _read(benchmark, source, out, say)
         planned = plan(benchmark, contents, source, out, wanted)
@@ -88,6 +91,7 @@ def write_benchmark_manifest(benchmark: Benchmark, source: Path, out: Path, say:
     Raises:
         UsageError, DataError: see `read_data`.
     """
+    check_apart(source, out)
     with exclusive_lock(out / ".lock"):
         return _write_data(benchmark, _read(benchmark, source, out, say).calls, out)
 
@@ -120,6 +124,9 @@ def _results(
     failed: Mapping[str, str],
 ) -> dict[str, Any]:
     study = planned.study
+    figures = figures_of(benchmark, study, planned.rows, failed)
+    for name, before in _learned_before(study, source).items():
+        figures["rows"][name]["before"] = before
     return {
         "schema_version": SCHEMA_VERSION,
         "benchmark": benchmark.name,
@@ -129,6 +136,7 @@ def _results(
         "not_a_result": wanted.changed,
         "few": wanted.few,
         "command": record["command"],
+        "argv": ["callsift", *sys.argv[1:]],
         "date": record["date"],
         "commit": ", ".join(sorted(_commits(study))),
         "python": record["python"],
@@ -140,9 +148,9 @@ def _results(
             "asked": list(study.design.asked),
             "seeds": list(study.design.seeds),
         },
-        "tested_on": _tested_on(benchmark, study),
+        "tested_on": _tested_on(benchmark, study, contents),
         "metrics": list(benchmark.metrics),
-        **figures_of(benchmark, study, planned.rows, failed),
+        **figures,
         "left_out": dict(planned.left_out),
         "notes": list(benchmark.notes),
     }
@@ -163,6 +171,17 @@ def _hash(calls: Sequence[Call], source: Path) -> str:
     return sha256_of_json(rows)
 
 
+def _learned_before(study: Study, source: Path) -> dict[str, dict[str, Any]]:
+    """Row → the calls that it may learn first; each training leaves out the groups that it must not have heard."""
+    found = {}
+    for row in study.rows:
+        if row.before is not None:
+            calls = row.before.calls(frozenset())
+            groups = {call.group or call.call_id for call in calls}
+            found[row.name] = {"calls": len(calls), "groups": len(groups), "sha256": _hash(calls, source)}
+    return found
+
+
 def _data(contents: Contents, study: Study, record: Mapping[str, Any]) -> dict[str, Any]:
     calls = study.sets[DATA]
     return {
@@ -177,10 +196,10 @@ def _data(contents: Contents, study: Study, record: Mapping[str, Any]) -> dict[s
     }
 
 
-def _tested_on(benchmark: Benchmark, study: Study) -> str:
+def _tested_on(benchmark: Benchmark, study: Study, contents: Contents) -> str:
     design = study.design
     if benchmark.division == "published":
-        return "the published test part"
+        return contents.tested_on or "the published test part"
     what = "groups, each left out in turn" if benchmark.division == "leave-one-group-out" else "folds"
     some = "" if len(design.asked) == design.folds else f", only numbers {', '.join(map(str, design.asked))}"
     return f"{design.folds} {what}{some}"

@@ -102,6 +102,12 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     if any("published" in f for row in results["rows"].values() for f in row["figures"].values()):
         notes.append("Published figures are of others' code, splits and seeds; they stand beside ours for context.")
     notes += [f"{name}: {row['source']}" for name, row in results["rows"].items() if row.get("source")]
+    notes += [
+        f"{name} learns {before['calls']:,} calls of {before['groups']} groups first, less those of the groups that "
+        f"it is validated or tested on (data {before['sha256'][:12]})."
+        for name, row in results["rows"].items()
+        if (before := row.get("before"))
+    ]
     notes += [f"Not run: {name}; {why}." for name, why in results["left_out"].items()]
     notes += [f"Not there: {sentence}" for sentence in results["data"]["absent"]]
     notes += [*results["baseline_notes"], *results["notes"]]

@@ -156,6 +156,12 @@ _BY_TABLE: Final[dict[Metric, TableMetric]] = {
 }
 """What needs no more of the items than how often which class was taken for which: resampled thousands of times fast."""
 
+
+def table_of(metric: Metric) -> TableMetric | None:
+    """How a metric follows from the confusion table, if that is all it needs."""
+    return _BY_TABLE.get(metric)
+
+
 CLASS_METRICS: Final[dict[str, Metric]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,

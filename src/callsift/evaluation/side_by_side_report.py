@@ -8,16 +8,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
-
-import jinja2
 
 from callsift.charts import Bar, bar_chart
 from callsift.evaluation.metrics import Interval
 from callsift.evaluation.side_by_side import Cell, Figure, SideBySide
 from callsift.files import write_json, write_text
+from callsift.pages import environment, printable
 
 SCHEMA_VERSION: Final = 1
 SUFFIXES: Final = (".json", ".csv", ".html", ".md")
@@ -152,22 +150,25 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def as_html(found: SideBySide, made: Mapping[str, str]) -> str:
     """A page of its own: a chart and a table of every figure, what differs in settings, the notes."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = (files("callsift") / "evaluation" / "side_by_side.html.j2").read_text("utf-8")
     lines = cells_of(found)
     parts = [
         {"figure": figure, "chart": _chart(found, figure), "lines": [next(lines)[2:] for _ in figure.cells]}
         for figure in found.figures
     ]
-    return environment.from_string(source).render(
-        title=_title(found),
-        found=found,
-        made=made,
-        about=about_of(found),
-        head=head_of(found)[2:],
-        parts=parts,
-        settings=settings_lines(found),
+    page = (
+        environment()
+        .get_template("evaluation/side_by_side.html.j2")
+        .render(
+            title=_title(found),
+            found=found,
+            made=made,
+            about=about_of(found),
+            head=head_of(found)[2:],
+            parts=parts,
+            settings=settings_lines(found),
+        )
     )
+    return printable(page)
 
 
 def _chart(found: SideBySide, figure: Figure) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,7 +105,7 @@ def _segment(segment: Row, most: float, most_of_moments: float) -> dict[str, Any
         **{key: segment.get(key) for key in ("segment_id", "start_s", "end_s", "grade", "value")},
         "contribution": contribution,
         "width": _width(contribution or 0.0, most),
-        "text": list(_cut(marked(text, words, most_of_moments), MOST_LETTERS)),
+        "text": [_by_turns(piece) for piece in marked(text[:MOST_LETTERS], words, most_of_moments)],
         "letters_left_out": max(len(text) - MOST_LETTERS, 0),
         "moments": others[:MOST_MOMENTS],
     }
@@ -125,7 +125,7 @@ def marked(text: str, words: Sequence[Row], most: float) -> list[Piece]:
     """A segment's text in pieces; those of `words` have their contribution and its strength, to 3 for nearly `most`.
 
     Words that tell their place stand there. Of others longer ones take theirs first, of equal ones the earlier said the
-    earlier. A word that is not in the text is passed over.
+    earlier. A word that is not in the text (cut off) is passed over.
     """
     placed = [word for word in words if word.get("turn") is not None]
     taken = [(start, end, word["contribution"]) for word in placed for start, end in places_of(text, word)]
@@ -149,12 +149,9 @@ def _pieces(text: str, taken: Sequence[tuple[int, int, float]], most: float) -> 
     return [*pieces, Piece(text[at:])] if at < len(text) else pieces
 
 
-def _cut(pieces: Sequence[Piece], letters: int) -> Iterator[Piece]:
-    """The pieces of the text's first letters, every turn on a line of its own."""
-    for piece in pieces:
-        if letters > 0:
-            yield replace(piece, text=_NEXT_TURN.sub("\n", piece.text[:letters]))
-        letters -= len(piece.text)
+def _by_turns(piece: Piece) -> Piece:
+    """Every turn on a line of its own."""
+    return replace(piece, text=_NEXT_TURN.sub("\n", piece.text))
 
 
 def _strength(contribution: float, most: float) -> int:

@@ -104,7 +104,7 @@ def _warnings(found: Found) -> Iterator[dict[str, Any]]:
         rest = "The figures are better than they will be on new calls. Evaluate on calls that the model has never seen."
         yield _warning(f"The model learned from {counted(len(learnt), 'calls')} of these.", rest, list(learnt))
     elif note:
-        yield _warning("Whether the model has seen these calls:", note, [])
+        yield _warning("Whether the model has seen these calls:", f"{note.removesuffix('.')}.", [])
     if related := data.get("related") or []:
         lead = f"{counted(len(related), 'calls')} of these {'is' if len(related) == 1 else 'are'} of customers or "
         rest = "It may know them by something else than what makes a buyer, and be worse on strangers."

@@ -37,7 +37,7 @@ class Design:
         if self.folds == 1 or self.folds < OWN_SPLITS:
             raise UsageError(f"--folds {self.folds}: at least 2, or 0 for the manifest's own splits")
         if wrong := [fold for fold in self.test_folds if not 1 <= fold <= max(self.folds, 1)]:
-            raise UsageError(f"--test-folds names fold {wrong[0]}, and the folds are 1 to {max(self.folds, 1)}")
+            raise UsageError(f"asked about is fold {wrong[0]}, and the folds are 1 to {max(self.folds, 1)}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise UsageError(f"--seeds must be different numbers, at least one, not {list(self.seeds)}")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from callsift.config import TrainConfig
-from callsift.data.manifest import write_manifest
+from callsift.data.manifest import read_manifest, write_manifest
 from callsift.decision import Verdict, decide
 from callsift.evaluation.predictions import read_predictions
 from callsift.files import sha256_of_file, write_json
@@ -67,6 +67,7 @@ def make_answer(study: Study, job: Job, made_from: str, material: Material, *, k
                 for name in ("train", "val", "test")
             },
             "left_out": result["left_out"],
+            "before": _learned(study, job),
             "item": list(ITEM),
             "items": items,
             "asked": others,
@@ -92,6 +93,16 @@ def _started(study: Study, job: Job, calls: Sequence[Call], material: Material) 
     )  # fmt: skip
     start = str((folder / "run").resolve())
     return config.model_copy(update={"fit": config.fit.model_copy(update={"start_from": start})})
+
+
+def _learned(study: Study, job: Job) -> dict[str, Any] | None:
+    """What the training learned first: how much, and the hash of its manifest."""
+    path = study.folder_of(job) / BEFORE / "manifest.jsonl"
+    if job.row.before is None:
+        return None
+    calls = read_manifest(path).calls
+    groups = {call.group or call.call_id for call in calls}
+    return {"calls": len(calls), "groups": len(groups), "sha256": sha256_of_file(path)}
 
 
 def _predicted(run: Run, owners: Mapping[str, str]) -> Iterator[list[Any]]:
