@@ -42,7 +42,7 @@ def conclude(
 
     `calibration.figures` has, per split, how far the probabilities can be believed `before` and `after`. On `val` the
     latter is of the very calls it was fitted on, and flatters; `after_cross_fitted` fits on one half and looks at the
-    other. Whole groups are drawn and halved (calls, where there is one group alone). `parameters`: of the whole
+    other. Whole groups are drawn and halved (calls, where there are fewer than six groups). `parameters`: of the whole
     network, frozen encoders included.
     """
     batch_calls = config.fit.batch_calls
