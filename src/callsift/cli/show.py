@@ -144,9 +144,16 @@ def print_figures(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _legend(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the table's numbers mean, in one line."""
-    weighed = any(segment["contribution"] is not None for row in rows for segment in row["segments"])
-    parts = (ordered_by(rows), "±0.10: what that moment adds to the propensity" if weighed else "")
+    weighed = any(_moved(segment) is not None for row in rows for segment in row["segments"])
+    explained = next((row["explained"] for row in rows if row.get("explained")), "propensity")
+    parts = (ordered_by(rows), f"±0.10: what that moment adds to the {explained}" if weighed else "")
     return "; ".join(part for part in parts if part)
+
+
+def _moved(segment: Mapping[str, Any]) -> float | None:
+    """What a segment adds to the propensity; where evidence was asked for, to whatever the model says of the call."""
+    found: float | None = segment["contribution"] if segment["contribution"] is not None else segment.get("weight")
+    return found
 
 
 def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -159,14 +166,14 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _moment(row: Mapping[str, Any]) -> str:
-    """The text of the segment that moved the propensity most, empty if nothing is known of it, or the error."""
+    """The text of the segment that moved the answer most, empty if nothing is known of it, or the error."""
     if row["error"] is not None:
         return f"{row['error']['code']}: {row['error']['message']}"
-    judged = [segment for segment in row["segments"] if segment["contribution"] is not None]
+    judged = [(by, segment) for segment in row["segments"] if (by := _moved(segment)) is not None]
     if not judged:
         return row["segments"][0]["text"] if row["segments"] else ""
-    most = max(judged, key=lambda segment: abs(segment["contribution"]))
-    moved = f"{most['contribution']:+.2f}"
+    by, most = max(judged, key=lambda pair: abs(pair[0]))
+    moved = f"{by:+.2f}"
     shown = "0.00" if float(moved) == 0 else moved  # neither -0.00 nor +0.00
     return f"{shown} {most['text']}" if most["text"].strip() else ""
 
