@@ -1,7 +1,7 @@
 """What answers without a network say of a benchmark's test items: the commonest grade, TF-IDF of the words, and
 logistic regression on statistics of the sound.
 
-Both learn, fold by fold, from the calls that the rows train on and validate on.
+All learn, fold by fold, from the calls that the rows train on and validate on.
 """
 
 from __future__ import annotations

@@ -92,9 +92,12 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     design = results["design"]
     groups = max((row.get("groups", 0) for row in results["rows"].values()), default=0)
     drawn = "groups" if groups > 1 else "calls"
+    seeds = design["seeds"]
+    said = f"Mean over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {seeds[0]} alone"
+    again = f"{drawn} and seeds" if len(seeds) > 1 else drawn
     notes = [
-        f"Mean over seeds {', '.join(map(str, design['seeds']))} of the pooled test items; brackets: 95 % intervals, "
-        f"{drawn} and seeds drawn anew (1000 draws); ±: standard deviation over seeds.",
+        f"{said}, pooled test items; brackets: 95 % intervals, {again} drawn anew (1000 draws)"
+        + ("; ±: standard deviation over seeds." if len(seeds) > 1 else "."),
         f"p: paired exchange test of {name_of(results['metrics'][0])} against row {first}, with Holm's correction, "
         + ("group by group." if any("by_group" in row for row in results["rows"].values()) else "call by call."),
         f"Tested on {results['tested_on']}.",

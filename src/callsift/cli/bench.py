@@ -20,7 +20,10 @@ def bench(
     name: Annotated[str | None, typer.Argument(help="A benchmark; without, all are listed.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder with the data set as it is published.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the results.")] = None,
-    rows: Annotated[str, typer.Option("--rows", help="Rows, as in text,msmt-fn. Default: those that suit a CPU.")] = "",
+    rows: Annotated[
+        str,
+        typer.Option("--rows", help="Rows, as in text,msmt-fn; shown in the table's order. Default: those for a CPU."),
+    ] = "",
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, as in 1,2,3. Default: the benchmark's.")] = "",
     folds: Annotated[str, typer.Option("--folds", help="Only these folds, from 1, as in 1,4. Default: all.")] = "",
     few: Annotated[
@@ -45,7 +48,7 @@ def bench(
 
     For example, with CMU-MOSI in the folder MOSI, a try of a minute, and the whole table:
 
-        callsift bench mosi --data MOSI -o try --few 20 --rows text
+        callsift bench mosi --data MOSI -o try --few 20 --rows text --seeds 1
 
         callsift bench mosi --data MOSI -o runs/mosi --jobs 2
 
@@ -99,7 +102,7 @@ def _list() -> None:
         typer.echo(f"{'':<20}rows: {', '.join(row.name for row in benchmark.rows)} (of {', '.join(needs)})")
         for line in benchmark.layout.rstrip().splitlines():
             typer.echo(f"{'':<22}{line}")
-    say("A try: callsift bench NAME --data FOLDER -o OUT --few 20.")
+    say("A try: callsift bench NAME --data FOLDER -o OUT --few 20 --seeds 1.")
 
 
 def _show(results: Mapping[str, Any], output: Path) -> None:
