@@ -104,7 +104,12 @@ def flat_streams(names: tuple[str, ...], segments: int, length: int, absent: flo
 @pytest.mark.parametrize(
     ("name", "names", "changes"),
     [
-        ("msmt-fn", BOTH, {"readout": "flatten", "shared_weights": True, "bottleneck_layers": 1}),
+        pytest.param(
+            "msmt-fn",
+            BOTH,
+            {"readout": "flatten", "shared_weights": True, "bottleneck_layers": 2},
+            marks=pytest.mark.slow,
+        ),
         ("agt", BOTH, {"own_layers": 0}),
         pytest.param("mmml", BOTH, {"own_layers": 0}, marks=pytest.mark.slow),
         pytest.param("agt", (*BOTH, "video"), {"cross_layers": 2, "block_layers": 2}, marks=pytest.mark.slow),
