@@ -44,8 +44,8 @@ def read(folder: Path, work: Path) -> Contents:
         for at, call in enumerate(calls.values())
     )
     counts = (
-        Count("calls", 3443, len(found)),
-        Count("sentences", 394277, sum(len(call.segments) for call in found)),
+        Count("calls", None, len(found)),
+        Count("sentences", None, sum(len(call.segments) for call in found)),
         Count("acoustic measures of a sentence", MEASURES, measures),
     )
     return Contents(found, counts, frozenset({"text", STREAM}), tested_on=TESTED_ON)
