@@ -12,13 +12,13 @@ demo: $(CORE)  ## score the shipped calls with the shipped model (installs the s
 	$(BIN)/callsift demo
 
 test: $(DEV)  ## the default tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DEV)
 	$(BIN)/pytest -n 2 -m slow
 
 check: lint $(DEV)  ## what CI runs
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(MAKE) wheel-check
 
 lint: $(DEV)

@@ -40,7 +40,12 @@ def demo() -> Path:
     return ROOT / "src/callsift/data/demo"
 
 
+LONG = (
+    "training", "cli/test_cli.py", "cli/test_studies_cli.py", "scoring/test_stopped_runs.py", "test_no_network.py",
+    "benchmarks", "fuzzing",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of training come first: a long file that one worker begins last is waited for."""
-    training = ROOT / "tests/training"
-    items.sort(key=lambda item: not item.path.is_relative_to(training))
+    """Long files come first: one that a worker begins last is waited for."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(ROOT / "tests" / place) for place in LONG))
