@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from callsift.benchmarks.benchmark import Row
 from callsift.errors import DataError
 from callsift.types import Call, Segment, Turn
 
@@ -36,6 +37,45 @@ BY_PROSODY: Final = (
     "fit.weight_decay=0.1",
 )
 """Settings of a row that reads how each clip was said, summed up in numbers, and nothing else."""
+
+CLIP_ROWS: Final = (
+    Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
+    Row("prosody", "how it was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
+    Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
+    Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
+)
+"""What every data set of single clips is asked by."""
+
+
+def clip_config(
+    name: str, labels: Mapping[str, Any], *, epochs: int, patience: int, batch_calls: int
+) -> dict[str, Any]:
+    """A benchmark's settings for single clips: a small acoustic encoder, without context."""
+    return {
+        "name": name,
+        "labels": labels,
+        "front_end": {"input": "logmel+pitch"},
+        "network": {
+            "streams": ["audio"],
+            "fusion": "audio",
+            "context": "none",
+            "audio_patches": [4, 2],
+            "width": 64,
+            "heads": 4,
+            "encoder_layers": 1,
+            "hidden": 32,
+            "dropout": 0.2,
+            "head_dropout": 0.3,
+        },
+        "fit": {
+            "epochs": epochs,
+            "patience": patience,
+            "batch_calls": batch_calls,
+            "learning_rate": 0.002,
+            "weight_decay": 0.1,
+            "monitor": "macro_f1",
+        },
+    }
 
 
 def classes_scheme(name: str, task: str, classes: Collection[str]) -> dict[str, Any]:

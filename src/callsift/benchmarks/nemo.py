@@ -11,7 +11,15 @@ from typing import Final
 
 from callsift.benchmarks import ravdess
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import BY_PROSODY, MOODS_SCHEME, check_clips, classes_scheme, clip_call, clip_files
+from callsift.benchmarks.clips import (
+    CLIP_ROWS,
+    MOODS_SCHEME,
+    check_clips,
+    classes_scheme,
+    clip_call,
+    clip_config,
+    clip_files,
+)
 from callsift.benchmarks.reading import Row as Line
 from callsift.benchmarks.reading import read_rows
 from callsift.types import Call
@@ -87,36 +95,9 @@ BENCHMARK = Benchmark(
         "../ravdess/  RAVDESS, for the row `pretrain`, if it is there"
     ),
     read=read,
-    config={
-        "name": "nemo",
-        "labels": SCHEME,
-        "front_end": {"input": "logmel+pitch"},
-        "network": {
-            "streams": ["audio"],
-            "fusion": "audio",
-            "context": "none",
-            "audio_patches": [4, 2],
-            "width": 64,
-            "heads": 4,
-            "encoder_layers": 1,
-            "hidden": 32,
-            "dropout": 0.2,
-            "head_dropout": 0.3,
-        },
-        "fit": {
-            "epochs": 10,
-            "patience": 5,
-            "batch_calls": 32,
-            "learning_rate": 0.002,
-            "weight_decay": 0.1,
-            "monitor": "macro_f1",
-        },
-    },
+    config=clip_config("nemo", SCHEME, epochs=10, patience=5, batch_calls=32),
     rows=(
-        Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
-        Row("prosody", "how it was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
-        Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
-        Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
+        *CLIP_ROWS,
         Row(
             "pretrain",
             "RAVDESS' English clips first",

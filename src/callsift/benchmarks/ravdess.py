@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
-from callsift.benchmarks.clips import BY_PROSODY, MOODS, classes_scheme, clip_call, clip_files
+from callsift.benchmarks.clips import CLIP_ROWS, MOODS, classes_scheme, clip_call, clip_config, clip_files
 from callsift.errors import DataError
 from callsift.types import Call
 
@@ -129,36 +129,11 @@ BENCHMARK = Benchmark(
         "                        also without the actors' folders, and as .flac or .ogg"
     ),
     read=read,
-    config={
-        "name": "ravdess",
-        "labels": classes_scheme("ravdess", "emotion", EMOTIONS.values()),
-        "front_end": {"input": "logmel+pitch"},
-        "network": {
-            "streams": ["audio"],
-            "fusion": "audio",
-            "context": "none",
-            "audio_patches": [4, 2],
-            "width": 64,
-            "heads": 4,
-            "encoder_layers": 1,
-            "hidden": 32,
-            "dropout": 0.2,
-            "head_dropout": 0.3,
-        },
-        "fit": {
-            "epochs": 15,
-            "patience": 6,
-            "batch_calls": 16,
-            "learning_rate": 0.002,
-            "weight_decay": 0.1,
-            "monitor": "macro_f1",
-        },
-    },
+    config=clip_config(
+        "ravdess", classes_scheme("ravdess", "emotion", EMOTIONS.values()), epochs=15, patience=6, batch_calls=16
+    ),
     rows=(
-        Row("audio", "log-mel and pitch relative to the clip's own mean", needs=frozenset({"audio"})),
-        Row("prosody", "how it was said, summed up in numbers", BY_PROSODY, needs=frozenset({"audio"})),
-        Row("logmel", "log-mel alone", ("front_end.input=logmel",), needs=frozenset({"audio"}), default=False),
-        Row("pitch", "pitch and voicing alone", ("front_end.input=pitch",), needs=frozenset({"audio"}), default=False),
+        *CLIP_ROWS,
         Row(
             "text",
             "the statements, which say nothing",
