@@ -16,9 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.fuzzing.run import SUSPICIOUS, Outcome, damaged, score_folder, speech_bases, write_damaged
-
 from benchmarks.results import record
+from tests.fuzzing.run import SUSPICIOUS, Outcome, damaged, score_folder, speech_bases, write_damaged
 
 FOLDER_FILES = 100
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from recipes.silence_calls import write_calls
 
 from benchmarks.intervals import Array, clustered
 from benchmarks.results import ROOT, record
@@ -37,6 +36,7 @@ from callsift.training.fit import fit, predict
 from callsift.training.objective import Objective
 from callsift.training.start import start_from_data
 from callsift.types import Call
+from recipes.silence_calls import write_calls
 
 CONFIG = Path(__file__).with_suffix(".yaml")
 DEMO = ROOT / "src/callsift/data/demo"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from benchmarks.data_folder import data_folder
 from benchmarks.results import record
 from benchmarks.results_page import shown
-
 from callsift.asr.transcripts import read_transcript
 from callsift.config import load_train_config
 from callsift.data.manifest import Manifest, read_manifest

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tests.hugging_face import save_small
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -27,6 +26,7 @@ from callsift.training.batches import Example, collate, collate_targets, labelle
 from callsift.training.fit import Logits, fit, predict, validate
 from callsift.training.objective import Objective
 from callsift.types import Call, CallInputs, Segment, StreamInput, Turn
+from tests.hugging_face import save_small
 
 Step = Callable[..., float]
 SCHEME = load_scheme("marketcalls")

@@ -18,8 +18,6 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
-from tests import defects_support as support
-from tests.defects_support import FIT, SCHEME, apart, build, call_of, call_of_rounds, gradients, heard, logits_of, tone
 
 from callsift.config import FrontEnd
 from callsift.data.manifest import Manifest, read_manifest
@@ -35,6 +33,8 @@ from callsift.training.batches import Example, make_example
 from callsift.training.checkpoint import load_state
 from callsift.training.fit import Logits, make_optimizer, predict, train_step
 from callsift.types import Call, Segment, Turn
+from tests import defects_support as support
+from tests.defects_support import FIT, SCHEME, apart, build, call_of, call_of_rounds, gradients, heard, logits_of, tone
 
 Build = Callable[..., CallNetwork]
 

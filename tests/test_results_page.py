@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 from benchmarks.results import PAGE, RESULTS, rows_of
 from benchmarks.results_page import about_of, page_of, shown, subject_of
 

@@ -7,13 +7,13 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.asr.tiny_models import make_whisper
 
 from callsift.asr import faster_whisper as module
 from callsift.asr.faster_whisper import SIMPLIFIED_PROMPT, FasterWhisperEngine
 from callsift.errors import ConfigError, ErrorCode, RecordingError, UsageError
 from callsift.plugins import make
 from callsift.types import Span
+from tests.asr.tiny_models import make_whisper
 
 pytest.importorskip("faster_whisper", reason="needs the extra asr")
 pytest.importorskip("transformers", reason="makes its model with transformers")

@@ -10,7 +10,6 @@ from email.utils import format_datetime
 
 import numpy as np
 import pytest
-from tests.asr.server import Answer, LocalServer
 
 from callsift.asr import http as module
 from callsift.asr import remote
@@ -18,6 +17,7 @@ from callsift.asr.http import HttpEngine, text_of
 from callsift.errors import ConfigError, ErrorCode, RecordingError
 from callsift.plugins import make
 from callsift.types import Span
+from tests.asr.server import Answer, LocalServer
 
 KEY = "sk-1234567890abcdef"
 SECOND = (Span(0, 1),)

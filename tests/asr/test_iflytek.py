@@ -11,7 +11,6 @@ import wave
 
 import numpy as np
 import pytest
-from tests.asr.server import Answer, LocalServer
 
 from callsift.asr import iflytek as module
 from callsift.asr import remote
@@ -20,6 +19,7 @@ from callsift.asr.iflytek_answers import words_of
 from callsift.errors import ConfigError, ErrorCode, RecordingError
 from callsift.plugins import make
 from callsift.types import Span
+from tests.asr.server import Answer, LocalServer
 
 APP, SECRET = "595f23df", "d9f4aa7ea6d94faca62cd88a28fd5234"
 ORDER = Answer({"code": "000000", "descInfo": "success", "content": {"orderId": "DK1", "taskEstimateTime": 28000}})

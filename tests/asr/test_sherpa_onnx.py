@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.asr.tiny_models import LOUD, QUIET, make_sense_voice
 
 from callsift.asr import sherpa_onnx as module
 from callsift.asr.sherpa_onnx import MAX_DECODED_S, SherpaOnnxEngine
@@ -13,6 +12,7 @@ from callsift.catalogue import find_entry, write_record
 from callsift.errors import ConfigError, ErrorCode, RecordingError, UsageError
 from callsift.plugins import make
 from callsift.types import Span
+from tests.asr.tiny_models import LOUD, QUIET, make_sense_voice
 
 library = pytest.importorskip("sherpa_onnx", reason="needs the extra asr")
 onnx = pytest.importorskip("onnx", reason="makes its models with onnx")

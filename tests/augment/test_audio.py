@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.pipeline.voices import two_sides
 
 from callsift.augment.audio import AudioChoices, vary_audio
 from callsift.augment.codecs import through_codec
@@ -24,6 +23,7 @@ from callsift.augment.effects import (
 from callsift.augment.stretch import stretch, stretched_length
 from callsift.config.augment import Codec
 from callsift.types import FloatArray
+from tests.pipeline.voices import two_sides
 
 LOW, HIGH = two_sides(8.0)
 ALL = AudioChoices(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tests.benchmarks.clips_made import write_clip
 from tests.benchmarks.tables_made import write_csv
 

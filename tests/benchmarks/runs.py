@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.training.sizes import SIZES
-
 from callsift.benchmarks.benchmark import Benchmark
 from callsift.benchmarks.plan import Wanted
 from callsift.benchmarks.run import run_benchmark
+from tests.training.sizes import SIZES
 
 TINY = (*SIZES, "fit.epochs=1", "fit.threads=1")
 TINY_AUDIO = ("network.width=16", "network.heads=2", "network.feed_forward=16", "fit.epochs=1", "fit.threads=1")

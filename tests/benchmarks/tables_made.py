@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tests.benchmarks.clips_made import RATE_HZ, write_clip
-from tests.hugging_face import save_small
 
 from callsift.benchmarks import cped, marketcalls, meld, mer2024
+from tests.benchmarks.clips_made import RATE_HZ, write_clip
+from tests.hugging_face import save_small
 
 WORDS = ("yes please", "no never", "maybe later", "oh dear", "well well", "go away", "look out")
 CHINESE = ("好的谢谢", "不要了", "再说吧", "真的吗", "没有钱", "可以啊")

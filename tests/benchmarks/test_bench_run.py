@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from benchmarks.bench import figures_of, main, portable
 from benchmarks.results import PAGE
-from tests.benchmarks.mosi_made import make_table
-from tests.cli.commands import callsift
-from tests.training.words import SETTINGS, made
-
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
 from callsift.benchmarks.few import few_of
 from callsift.benchmarks.names import BENCHMARKS, load_benchmark
@@ -30,6 +27,9 @@ from callsift.labels import load_scheme
 from callsift.training.studies.answers import calls_of
 from callsift.training.studies.plan import Job
 from callsift.types import Call
+from tests.benchmarks.mosi_made import make_table
+from tests.cli.commands import callsift
+from tests.training.words import SETTINGS, made
 
 WORDS = dict(setting.split("=", 1) for setting in SETTINGS)
 GROUPS = 4

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.benchmarks.clips_made import SPEAKERS, make_mood_calls, make_nemo
 
 from callsift.benchmarks import mood_calls, nemo
 from callsift.benchmarks.clip_statistics import clip_answers, clip_statistics
 from callsift.config import train_config
 from callsift.errors import DataError
 from callsift.types import Call
+from tests.benchmarks.clips_made import SPEAKERS, make_mood_calls, make_nemo
 
 PARTS = dict(zip(SPEAKERS, ("train", "val", "test"), strict=True))
 

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.runs import TINY, run_few
-from tests.benchmarks.tables_made import change_cell, drop_column, make_cped
 
 from callsift.benchmarks import cped
 from callsift.errors import DataError
+from tests.benchmarks.runs import TINY, run_few
+from tests.benchmarks.tables_made import change_cell, drop_column, make_cped
 
 
 def test_a_dialogue_is_a_call_of_its_utterances(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.benchmarks.runs import TINY, run_few
 
 from callsift.benchmarks import maec
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError, UsageError
+from tests.benchmarks.runs import TINY, run_few
 
 PARTS = ("train",) * 6 + ("dev",) * 2 + ("test",) * 2
 WORDS = ("our guidance is raised", "the demand is weak", "thank you and good morning")

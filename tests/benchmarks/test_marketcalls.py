@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.runs import TINY, run_few
-from tests.benchmarks.tables_made import change_cell, drop_column, make_marketcalls, save_encoders, write_csv
 
 from callsift.benchmarks import marketcalls
 from callsift.benchmarks.marketcalls import BENCHMARK
 from callsift.config import train_config
 from callsift.errors import DataError
 from callsift.types import Turn
+from tests.benchmarks.runs import TINY, run_few
+from tests.benchmarks.tables_made import change_cell, drop_column, make_marketcalls, save_encoders, write_csv
 
 SMALL = (
     "network.width=16",

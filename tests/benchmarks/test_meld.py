@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.runs import TINY, run_few
-from tests.benchmarks.tables_made import change_cell, drop_column, make_meld, save_encoders, write_csv, write_mp4
 
 from callsift.audio.decode import decode
 from callsift.benchmarks import meld
 from callsift.errors import DataError
+from tests.benchmarks.runs import TINY, run_few
+from tests.benchmarks.tables_made import change_cell, drop_column, make_meld, save_encoders, write_csv, write_mp4
 
 SMALL_PAPER = (
     "front_end.encoder_rate_hz=8000",

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.benchmarks.runs import TINY, run_few
-from tests.benchmarks.tables_made import change_cell, drop_column, make_mer2024, save_encoders, write_csv
 
 from callsift.benchmarks import mer2024
 from callsift.benchmarks.mer2024 import BENCHMARK
 from callsift.data.arrays import read_stream
 from callsift.data.manifest import read_manifest
 from callsift.errors import DataError
+from tests.benchmarks.runs import TINY, run_few
+from tests.benchmarks.tables_made import change_cell, drop_column, make_mer2024, save_encoders, write_csv
 
 SMALL = (*TINY, "front_end.encoder_rate_hz=8000", "fit.batch_calls=8")
 

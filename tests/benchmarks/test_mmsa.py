@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.benchmarks.mosi_made import CLIPS, features, make_features, make_lines, make_table
-from tests.benchmarks.tables_made import change_cell
 
 from callsift.benchmarks.contents import read_data
 from callsift.benchmarks.mmsa import calls_of, read, read_features, read_lines
@@ -22,6 +20,8 @@ from callsift.benchmarks.names import load_benchmark
 from callsift.benchmarks.safe_pickle import read_arrays
 from callsift.data.arrays import read_stream
 from callsift.errors import DataError
+from tests.benchmarks.mosi_made import CLIPS, features, make_features, make_lines, make_table
+from tests.benchmarks.tables_made import change_cell
 
 PUBLISHED = {"videos": 93, "train": 1284, "val": 229, "test": 686}
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.benchmarks.clips_made import make_mood_calls, make_ravdess
-from tests.benchmarks.runs import TINY, run_few
 
 from callsift.benchmarks import mood_calls
 from callsift.benchmarks.clips import MOODS
 from callsift.errors import DataError
+from tests.benchmarks.clips_made import make_mood_calls, make_ravdess
+from tests.benchmarks.runs import TINY, run_few
 
 
 @pytest.fixture(scope="module")

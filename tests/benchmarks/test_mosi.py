@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.mosi_made import make_features, make_lines, make_table
-from tests.benchmarks.tables_made import save_encoders
-from tests.cli.commands import callsift
 
 from callsift.benchmarks.mosi import LARGE, METRICS, MINILM
 from callsift.benchmarks.names import load_benchmark
 from callsift.config import train_config
+from tests.benchmarks.mosi_made import make_features, make_lines, make_table
+from tests.benchmarks.tables_made import save_encoders
+from tests.cli.commands import callsift
 
 SMALL = (
     "network.width=16", "network.heads=2", "network.feed_forward=16", "network.hidden=8", "fit.epochs=1",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.clips_made import EMOTIONS, SPEAKERS, make_nemo, make_ravdess, write_clip
-from tests.benchmarks.runs import TINY_AUDIO, run_few
-from tests.hugging_face import save_small
 
 from callsift.benchmarks import nemo
 from callsift.errors import DataError
+from tests.benchmarks.clips_made import EMOTIONS, SPEAKERS, make_nemo, make_ravdess, write_clip
+from tests.benchmarks.runs import TINY_AUDIO, run_few
+from tests.hugging_face import save_small
 
 
 @pytest.fixture(scope="module")

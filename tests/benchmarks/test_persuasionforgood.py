@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.runs import TINY_AUDIO, run_few
-from tests.benchmarks.tables_made import change_cell, drop_column, make_persuasion, save_encoders
 
 from callsift.benchmarks import persuasionforgood
 from callsift.benchmarks.persuasionforgood import BENCHMARK, read_dialogues
@@ -14,6 +12,8 @@ from callsift.canonical import sha256_of_json
 from callsift.data.splits import folds
 from callsift.errors import DataError
 from callsift.types import Turn
+from tests.benchmarks.runs import TINY_AUDIO, run_few
+from tests.benchmarks.tables_made import change_cell, drop_column, make_persuasion, save_encoders
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 

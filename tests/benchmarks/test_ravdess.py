@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.clips_made import make_ravdess, write_clip
-from tests.benchmarks.runs import TINY_AUDIO, run_few
 
 from callsift.benchmarks import ravdess
 from callsift.benchmarks.clips import MOODS
 from callsift.errors import DataError
+from tests.benchmarks.clips_made import make_ravdess, write_clip
+from tests.benchmarks.runs import TINY_AUDIO, run_few
 
 
 def test_a_name_says_emotion_statement_and_actor(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.benchmarks.tables_made import write_csv
 
 from callsift.benchmarks.reading import files_by_stem, mended, read_rows
 from callsift.errors import DataError
+from tests.benchmarks.tables_made import write_csv
 
 
 def test_cells_are_asked_for_without_the_blanks_around(tmp_path: Path) -> None:

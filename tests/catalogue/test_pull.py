@@ -9,11 +9,11 @@ import sys
 import time
 
 import pytest
-from tests.hub import REVISION, local_hub
 
 from callsift.catalogue import find_entry, folder_of, model_folder, models_folder, read_record
 from callsift.catalogue.pull import pull_model
 from callsift.errors import UsageError
+from tests.hub import REVISION, local_hub
 
 NAME = "paraformer-zh"
 WEIGHTS = bytes(range(256)) * 3000

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.cli.commands import callsift, rows_of
 from typer.testing import CliRunner
 
 from callsift.bundle import find_bundle
@@ -30,6 +29,7 @@ from callsift.scoring.callback import Balance, BalancedSpec, CallBack, call_back
 from callsift.scoring.output import write_table
 from callsift.scoring.scorer import result_row
 from callsift.types import CallScore, ModelInfo
+from tests.cli.commands import callsift, rows_of
 
 RUNNER = CliRunner()
 SCHEME = load_scheme("marketcalls")

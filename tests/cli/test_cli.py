@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
 from tests.cli.commands import callsift, refusal, rows_of
 
 

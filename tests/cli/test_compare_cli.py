@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import refusal
-from tests.evaluation.runs import graded_run
 from typer.testing import CliRunner
 
 from callsift.cli import app
 from callsift.errors import UsageError
+from tests.cli.commands import refusal
+from tests.evaluation.runs import graded_run
 
 RUNNER = CliRunner()
 CALLS = [(f"c{at}", "AE"[at % 2], "AE"[at % 2 if at < 8 else 0]) for at in range(12)]

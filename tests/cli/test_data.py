@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift, refusal, rows_of
 from typer.testing import CliRunner
 
 from callsift.cli import app
 from callsift.cli.importing import MAP_HELP
 from callsift.data.importers.fields import FIELDS
 from callsift.errors import UsageError
+from tests.cli.commands import callsift, refusal, rows_of
 
 RUNNER = CliRunner()
 

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift, rows_of
 
 from callsift.bundle import find_bundle, load_bundle
 from callsift.data.manifest import write_manifest
@@ -16,6 +15,7 @@ from callsift.scoring.callback import Balance, BalancedSpec
 from callsift.scoring.output import ResultFile, write_table
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.types import Call, Segment, Turn
+from tests.cli.commands import callsift, rows_of
 
 
 def _calls() -> list[Call]:

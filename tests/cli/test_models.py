@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.hub import local_hub
 
 from callsift.cli.doctor import Probe, look
+from tests.hub import local_hub
 
 TOKENS = b"<blk> 0\n"
 HUB_ID = "csukuangfj/sherpa-onnx-paraformer-zh-2024-03-09"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.cli.commands import callsift, rows_of
 
 from callsift.pipeline.measures import MEASURES
+from tests.cli.commands import callsift, rows_of
 
 SECRET = "my number is five five five one two three four okay"
 

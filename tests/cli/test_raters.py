@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift
 from typer.testing import CliRunner
 
 from callsift.cli import app
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
 from callsift.types import Call, Label, RaterLabel, Turn
+from tests.cli.commands import callsift
 
 RUNNER = CliRunner()
 VOTES: list[tuple[Label, ...]] = [("A", "A", "B"), ("B", "D", "E"), ("E", "E"), ("C", "C", "C"), ("D", "E"), ("A",)]

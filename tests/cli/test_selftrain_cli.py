@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift
-from tests.training.words import SETTINGS, made
 from typer.testing import CliRunner
 
 from callsift.cli import app
@@ -19,6 +17,8 @@ from callsift.errors import UsageError
 from callsift.evaluation.predictions import read_run
 from callsift.evaluation.scored import said_of_run, score_calls
 from callsift.training.run import load_run, train
+from tests.cli.commands import callsift
+from tests.training.words import SETTINGS, made
 
 RUNNER = CliRunner()
 

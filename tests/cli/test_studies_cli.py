@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift, refusal
-from tests.training.dialogues import SETTINGS, dialogues
 
 from callsift.data.manifest import write_manifest
+from tests.cli.commands import callsift, refusal
+from tests.training.dialogues import SETTINGS, dialogues
 
 SMALL = [part for setting in SETTINGS for part in ("--set", setting)]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.commands import callsift
 from typer.testing import CliRunner
 
 from callsift.cli import app
 from callsift.cli.train import doubts_of
 from callsift.config import load_train_config
 from callsift.errors import CallsiftError
+from tests.cli.commands import callsift
 
 RUNNER = CliRunner()
 

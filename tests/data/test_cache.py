@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tests.data.caches import check_all, filled, keys, made, packs, start
 
 from callsift.data import cache as module
 from callsift.data.cache import ArrayCache, features_key
 from callsift.errors import DataError, UsageError
+from tests.data.caches import check_all, filled, keys, made, packs, start
 
 
 @given(

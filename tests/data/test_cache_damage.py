@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data.caches import check_all, filled, keys, made, packs, start
 
 from callsift.data.cache import ArrayCache
 from callsift.errors import DataError
+from tests.data.caches import check_all, filled, keys, made, packs, start
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evaluation.runs import graded_run
 
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.answered import read_rows, runs_in
 from callsift.evaluation.seen import learnt_by
 from callsift.evaluation.side_by_side import changed_settings
+from tests.evaluation.runs import graded_run
 
 CALLS = [("a", "A", "A"), ("b", "B", "D"), ("c", "E", "E")]
 

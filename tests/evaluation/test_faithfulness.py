@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.evaluation.planted import MOOD, NO_POSITIVE, made, planted
 
 from callsift.evaluation.faithfulness import FIFTH, NOTE, RANDOM_DRAWS, faithfulness
 from callsift.labels import LabelScheme
 from callsift.types import Call
+from tests.evaluation.planted import MOOD, NO_POSITIVE, made, planted
 
 ONE_COUNTS = [made(number, segments=5) for number in (201, 205, 207, 211, 213, 217, 219, 223, 225, 229) if number % 3]
 """Calls in which one segment says "yes", and nothing else counts."""

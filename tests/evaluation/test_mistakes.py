@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.evaluation.planted import MOOD, NO_POSITIVE, Network, made, planted, said
 
 from callsift.evaluation.evaluate import Depth, evaluate_calls
 from callsift.evaluation.graded import hear
@@ -16,6 +15,7 @@ from callsift.evaluation.mistakes import mistakes_of
 from callsift.labels import LabelScheme
 from callsift.scoring.scorer import Scorer
 from callsift.types import Call
+from tests.evaluation.planted import MOOD, NO_POSITIVE, Network, made, planted, said
 
 NUMBER = LabelScheme.model_validate(MOOD)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.evaluation.report_sample import mistake, moment, sample, segment
-
 from callsift.evaluation.report.calls import MOST_LETTERS, MOST_MOMENTS, MOST_SEGMENTS, calls_of
 from callsift.evaluation.report.page import page_of
+from tests.evaluation.report_sample import mistake, moment, sample, segment
 
 
 def test_segments_that_were_looked_into_come_first() -> None:

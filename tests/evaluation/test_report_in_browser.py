@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.report_in_browser import MODES, WIDTHS_PX, Tab, browser, look, main, opened
-from tests.evaluation.report_sample import SAMPLES
 
+from benchmarks.report_in_browser import MODES, WIDTHS_PX, Tab, browser, look, main, opened
 from callsift.evaluation.report import write_report
+from tests.evaluation.report_sample import SAMPLES
 
 PROGRAM = browser() or ""
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="no Chromium on this machine")]

@@ -7,6 +7,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from callsift.evaluation.report import page_of, write_report
+from callsift.evaluation.report.calls import MOST_MISTAKES, MOST_SEGMENTS, Piece, calls_of, marked
+from callsift.evaluation.report.cells import cell
+from callsift.evaluation.report.findings import findings
 from tests.evaluation.report_sample import (
     HOSTILE,
     SAMPLES,
@@ -18,11 +23,6 @@ from tests.evaluation.report_sample import (
     sample,
     segment,
 )
-
-from callsift.evaluation.report import page_of, write_report
-from callsift.evaluation.report.calls import MOST_MISTAKES, MOST_SEGMENTS, Piece, calls_of, marked
-from callsift.evaluation.report.cells import cell
-from callsift.evaluation.report.findings import findings
 
 _VOID = {"meta", "br", "img", "link", "input", "hr"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.evaluation.report_sample import Json, figure, gain, least, numbers, sample
 
 from callsift.evaluation.report.figures import faithfulness_of_page
 from callsift.evaluation.report.findings import findings
@@ -13,6 +12,7 @@ from callsift.evaluation.report.page import page_of
 from callsift.evaluation.report.phoning import phoning, phoning_of_page, points_of
 from callsift.evaluation.report.reading import glossary, name_of
 from callsift.evaluation.report.words import NO_RANGE, Finding
+from tests.evaluation.report_sample import Json, figure, gain, least, numbers, sample
 
 
 def _first(mine: Json, difference: Json | None, items: int = 173, **data: Any) -> Finding:

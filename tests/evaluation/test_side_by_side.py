@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.evaluation.runs import SCHEME, graded_run, number_run
-from tests.evaluation.test_answered import through
 
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.answered import read_rows
 from callsift.evaluation.side_by_side import SideBySide, paired, side_by_side
 from callsift.evaluation.side_by_side_report import as_csv, as_html, as_json, as_markdown
+from tests.evaluation.runs import SCHEME, graded_run, number_run
+from tests.evaluation.test_answered import through
 
 MADE = {"callsift": "0", "date": "2026-01-01", "command": "callsift compare <a> b"}
 

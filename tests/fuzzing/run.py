@@ -14,11 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import soundfile
-from tests.fuzzing.bases import write_bases
-from tests.fuzzing.mutations import mutated
 
 from callsift.audio.decode import AUDIO_SUFFIXES
 from callsift.errors import ErrorCode
+from tests.fuzzing.bases import write_bases
+from tests.fuzzing.mutations import mutated
 
 SPEECH = Path(__file__).parents[2] / "src/callsift/data/demo/calls/en-05-gym.wav"
 SPEECH_S = 3.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.fuzzing.run import SUSPICIOUS, Damaged, damaged, score_folder, speech_bases, write_damaged
 
 REGRESSIONS = (

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.hugging_face import AUDIO, FIELD, TEXT, drop_weight, ragged, save_small
 from torch import Tensor
 from torch.nn import functional as F
 
 from callsift.network.encoders import FrozenEncoder, StreamEncoder
 from callsift.network.encoders.pretrained import PretrainedEncoder, load_pretrained
+from tests.hugging_face import AUDIO, FIELD, TEXT, drop_weight, ragged, save_small
 
 TRAINED = ("lora", "top-k", "all")
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.hugging_face import drop_weight, save_small
 
 from callsift.errors import ConfigError
 from callsift.network.encoders.pretrained import load_pretrained, tokenizer_json
+from tests.hugging_face import drop_weight, save_small
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hugging_face import real_minilm
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from callsift.network.encoders.pretrained import tokenizer_json
+from tests.hugging_face import real_minilm
 
 PIECES = [
     "Hello there, how are you?", "I would like to buy two", "please remove me from your list", "don't call again!",

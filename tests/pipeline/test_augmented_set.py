@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.cli.commands import callsift
-from tests.pipeline.voices import RATE_HZ, two_sides
 
 from callsift.config import AugmentConfig, FrontEnd
 from callsift.config.augment import AudioAugment, TextAugment
@@ -29,6 +27,8 @@ from callsift.pipeline.prepared_set import write_prepared
 from callsift.pipeline.preparing import PreparerSpec
 from callsift.text.tokens import word_tokenizer
 from callsift.types import Call, FloatArray
+from tests.cli.commands import callsift
+from tests.pipeline.voices import RATE_HZ, two_sides
 
 SIDES = np.stack(two_sides(8.0), axis=1)  # (T, 2)
 CONFIG = AugmentConfig(audio=AudioAugment(speed=1, noise=1, codec=1, codecs=("ulaw",)), text=TextAugment(misheard=0.5))

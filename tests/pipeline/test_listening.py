@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.pipeline.voices import RATE_HZ, two_sides
 
 from callsift.errors import ErrorCode, RecordingError
 from callsift.pipeline.listening import listen
 from callsift.plugins import Diarization
 from callsift.speech.spans import joined, total_s, within
 from callsift.types import FloatArray, Signal, Span, Turn, Waveform
+from tests.pipeline.voices import RATE_HZ, two_sides
 
 
 class HalfHalf:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import callsift, rows_of
 
 from callsift.data.manifest import read_manifest
 from callsift.errors import WarningCode
@@ -19,6 +18,7 @@ from callsift.pipeline.measures import MeasuredRow
 from callsift.pipeline.prepared_journal import NAME, Journal
 from callsift.pipeline.prepared_set import PreparedRow
 from callsift.types import Call, Note, Segment, Turn
+from tests.cli.commands import callsift, rows_of
 
 
 @pytest.fixture

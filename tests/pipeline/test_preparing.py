@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.pipeline.voices import RATE_HZ, two_sides
 
 from callsift.config import FrontEnd
 from callsift.data.manifest import read_manifest
@@ -20,6 +19,7 @@ from callsift.pipeline.preparing import with_muted_audio
 from callsift.plugins import Diarization, Diarizer
 from callsift.text.tokens import word_tokenizer
 from callsift.types import Call, FloatArray, PreparedCall, Role, Segment, Signal, Span, Turn
+from tests.pipeline.voices import RATE_HZ, two_sides
 
 NUMBER = "my number is five five five one two three four okay"
 LOW, HIGH = two_sides()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from recipes.practice_calls import GENERATED, Plan, source_of
-
 from callsift.types import Call, Turn
 from recipes import practice_calls
+from recipes.practice_calls import GENERATED, Plan, source_of
 
 
 def _calls() -> list[Call]:

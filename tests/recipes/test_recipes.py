@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+
+from recipes import build_demo_calls
 from recipes.dialogue import (
     GRADES,
     LANGUAGES,
@@ -27,8 +29,6 @@ from recipes.ogg import with_serial
 from recipes.telephone import mulaw_decode, mulaw_encode, telephone
 from recipes.voices import VOICES, missing_programs, voice_dialogue
 from recipes.wording import load_wording, sentences, shared_sentences
-
-from recipes import build_demo_calls
 
 DEMO = Path(__file__).parents[2] / "src" / "callsift" / "data" / "demo"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.mono_speakers import sales_figures, spokenwoz_figures
 
+from benchmarks.mono_speakers import sales_figures, spokenwoz_figures
 from callsift.audio.decode import decode
 from callsift.audio.features import resample
 from callsift.plugins import make

@@ -7,9 +7,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import soundfile
+
 from benchmarks.made_sounds import DTMF_ROWS_HZ, RATE_HZ, TONES, dialling, mu_law, music, sounding, tone, with_noise
 from benchmarks.spokenwoz import frame_mask
-
 from callsift.audio.decode import decode
 from callsift.audio.features import resample
 from callsift.speech.spans import total_s, within

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from benchmarks import hearing_spokenwoz, made_sounds
 from benchmarks.spokenwoz import channels
-
 from callsift.audio.decode import decode
 from callsift.speech.spans import total_s, within
 from callsift.speech.vad import VAD_NAME, Heard, detect_speech, hear

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.sizes import SIZES
 
 from callsift.bundle import Bundle
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.training.export import export
 from callsift.training.run import Run, load_run, train
+from tests.training.sizes import SIZES
 
 SMALL = [
     "name=small",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.training.sizes import SIZES
-
 from callsift.types import Call, Turn
+from tests.training.sizes import SIZES
 
 SETTINGS = [
     "labels=donation",

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.training.sizes import SIZES
-from tests.training.test_whole_network import pretrained_config
 
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest
@@ -25,6 +23,8 @@ from callsift.training.export import export
 from callsift.training.run import load_run, train
 from callsift.training.torch_runtime import TorchRuntime
 from callsift.types import Call, CallInputs, FloatArray, IntArray, ModelInfo, Segment, StreamInput, StreamRef, Turn
+from tests.training.sizes import SIZES
+from tests.training.test_whole_network import pretrained_config
 
 
 def untrained(config: TrainConfig) -> Scorer:

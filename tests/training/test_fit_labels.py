@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.training.test_fit_ranks import SCHEME, call, calls, network, trained
 
 from callsift.config import FitConfig
 from callsift.errors import ConfigError, DataError
@@ -22,6 +21,7 @@ from callsift.training.loader import make_batch
 from callsift.training.objective import Objective
 from callsift.training.optimise import Average
 from callsift.types import Call, CallInputs, PreparedCall, RaterLabel
+from tests.training.test_fit_ranks import SCHEME, call, calls, network, trained
 
 GRADES = load_scheme("marketcalls")
 NUMBERS = LabelScheme(id="feeling", kind="number", range=(-3.0, 3.0))

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.test_fit_ranks import SCHEME, call, calls, network, same
 
 from callsift.config import FitConfig
 from callsift.errors import DataError
 from callsift.files import read_jsonl
 from callsift.training.fit import Fitted, fit
 from callsift.training.objective import Objective
+from tests.training.test_fit_ranks import SCHEME, call, calls, network, same
 
 CONFIG = FitConfig(
     epochs=3, batch_calls=2, accumulate=2, learning_rate=3e-3, ema=0.9, checkpoint_s=0, sampling="balanced"
@@ -157,7 +157,6 @@ def test_a_damaged_state_is_refused(whole: Path, tmp_path: Path) -> None:
 def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     """What `benchmarks.killed_training` does through the command line, here in forked processes."""
     from benchmarks.killed_training import SETTINGS, run_chain, write_calls
-
     from callsift.config import load_train_config
     from callsift.training.run import train as train_run
 

@@ -11,7 +11,6 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.hugging_face import AUDIO, FIELD, TEXT, ragged, real_minilm, save_small
 from torch import nn
 
 from callsift.network.encoders import PrecomputedEncoder
@@ -19,6 +18,7 @@ from callsift.network.encoders.pretrained import PretrainedEncoder, load_pretrai
 from callsift.network.model import build_network
 from callsift.training.graphs import export_encoder, export_graphs, save_graph
 from callsift.training.torch_runtime import TorchRuntime
+from tests.hugging_face import AUDIO, FIELD, TEXT, ragged, real_minilm, save_small
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
 SAMPLES = (1, FIELD - 1, FIELD, FIELD + 19, 500, 8000)

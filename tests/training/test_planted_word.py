@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.sizes import SIZES
 
 from callsift.config import load_train_config
 from callsift.data.manifest import write_manifest
 from callsift.scoring.scorer import Scorer, result_row
 from callsift.training.run import load_run, train
 from callsift.types import Call, Segment, Turn
+from tests.training.sizes import SIZES
 
 FILLING = ("well", "the", "plan", "costs", "ten", "pounds", "a", "month")
 SETTINGS = [

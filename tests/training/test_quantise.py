@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.hugging_face import ragged, real_minilm, save_small
 
 from callsift.network.encoders.pretrained import load_pretrained
 from callsift.training.graphs import export_encoder, save_graph
 from callsift.training.quantise import quantise
+from tests.hugging_face import ragged, real_minilm, save_small
 
 
 def states_of(path: Path, values: NDArray[Any]) -> NDArray[Any]:

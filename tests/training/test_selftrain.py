@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.words import SETTINGS, made
 
 from callsift.config import TrainConfig, load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
@@ -19,6 +18,7 @@ from callsift.files import read_json, read_jsonl
 from callsift.training.material import Material
 from callsift.training.pseudo_labels import AcceptRules
 from callsift.training.selftrain import Round, SelfTraining, best_of
+from tests.training.words import SETTINGS, made
 
 RULES = AcceptRules(threshold=0.3)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes.silence_calls import LATENCY_S, write_calls
 
 from callsift.bundle import Bundle
 from callsift.config import FrontEnd, load_train_config
@@ -22,6 +21,7 @@ from callsift.text.tokens import word_tokenizer
 from callsift.training.export import export
 from callsift.training.run import Run, load_run, train
 from callsift.types import Call, Span, Turn
+from recipes.silence_calls import LATENCY_S, write_calls
 
 SCHEME = "labels={id: answering, grades: [A, B, C, D], tasks: {four: {A: [A], B: [B], C: [C], D: [D]}}}"
 SMALL = [

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.conftest import SMALL
 
 from callsift.config import load_train_config
 from callsift.data.manifest import read_manifest, write_manifest
@@ -18,6 +17,7 @@ from callsift.labels import load_scheme
 from callsift.training.assemble import make_network
 from callsift.training.run import Run, load_run, train
 from callsift.training.start_from import start_from_run
+from tests.training.conftest import SMALL
 
 OTHER_GRADES = "labels={id: two, kind: classes, grades: [A, D], tasks: {two: {A: [A], D: [D]}}}"
 

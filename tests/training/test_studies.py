@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.training.dialogues import SETTINGS, dialogues
 
 from callsift.config import load_train_config
 from callsift.data.manifest import read_manifest
@@ -27,6 +26,7 @@ from callsift.training.studies.segment_length import segment_length
 from callsift.training.studies.study import run_study
 from callsift.training.studies.transfer import transfer, transfer_lines
 from callsift.types import Call, Segment, Turn
+from tests.training.dialogues import SETTINGS, dialogues
 
 TWO = Design(folds=3, test_folds=(1, 2), seeds=(1,))
 

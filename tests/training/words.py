@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tests.training.sizes import SIZES
 
 from callsift.types import Call, Turn
+from tests.training.sizes import SIZES
 
 SETTINGS = [
     "labels={id: words, grades: [A, B, C, D, E], tasks: {five: {A: [A], B: [B], C: [C], D: [D], E: [E]}}}",
