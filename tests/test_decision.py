@@ -18,8 +18,10 @@ from callsift.bundle import find_bundle, load_bundle, write_bundle
 from callsift.decision import (
     Calibration,
     VectorScaling,
+    by_class,
     combine,
     decide,
+    likeliest,
     softmax,
     task_probabilities,
     vector_from,
@@ -81,6 +83,22 @@ def test_one_call_or_many_give_the_same() -> None:
     for row in range(40):
         alone = decide({task: values[row : row + 1] for task, values in logits.items()}, SCHEME, Calibration())[0]
         assert alone.propensity == pytest.approx(together[row].propensity, abs=1e-7)
+
+
+def test_equal_classes_are_equal_however_they_are_summed() -> None:
+    """0.1 + 0.2 is 0.30000000000000004: of equals the first class is answered, whatever the last digit says."""
+    grades = np.array([[0.3, 0.4, 0.1, 0.2, 0.0], [0.1, 0.2, 0.3, 0.4, 0.0]])
+    member = np.array([[1, 0, 0, 0, 1], [0, 1, 0, 0, 0], [0, 0, 1, 1, 0]], dtype=np.float64)
+    assert likeliest(grades[:1] @ member.T).tolist() == [1]
+    assert likeliest(np.array([0.3, 0.1 + 0.2, 0.4])) == 2
+    assert likeliest(np.array([0.3, 0.1 + 0.2, 0.2])) == 0
+    assert likeliest(np.array([[0.2, 0.3, 0.5], [0.5, 0.3, 0.2]])).tolist() == [2, 0]
+
+
+def test_a_task_has_the_sums_of_its_grades() -> None:
+    grades = np.array([[0.1, 0.2, 0.3, 0.15, 0.25]])
+    assert by_class(grades, SCHEME, "two") == pytest.approx(np.array([[0.6, 0.4]]))
+    assert by_class(grades[0], SCHEME, "five") == pytest.approx(grades[0])
 
 
 def test_temperature_softens_and_keeps_the_order() -> None:

@@ -29,6 +29,7 @@ from callsift.labels import NUMBER_TASK, LabelScheme
 Array = NDArray[np.float64]
 
 _LEAST = 1e-300
+_ALIKE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,20 @@ def _corrected(grades: Array, scheme: LabelScheme, calibration: Calibration) -> 
     return balanced(grades, *(np.array([shares[grade] for grade in scheme.grades]) for shares in (known, target)))
 
 
+def by_class(grades: Array, scheme: LabelScheme, task: str) -> Array:
+    """Probabilities of grades (..., G) → those of a task's classes (..., K)."""
+    return np.asarray(grades @ scheme.membership(task).T.astype(np.float64))
+
+
+def likeliest(probabilities: Array) -> NDArray[np.int64]:
+    """(..., K) → (...,): the class that is answered, the most probable; the first of equal ones.
+
+    Sums of the same shares in another order differ in their last digits, and are equal here all the same.
+    """
+    most = probabilities.max(axis=-1, keepdims=True)
+    return np.asarray((probabilities >= most - _ALIKE).argmax(axis=-1))
+
+
 def propensity(grades: Array, scheme: LabelScheme) -> Array | None:
     """(B, G) → (B,): probability of the positive grades; None where the scheme has none."""
     if not scheme.positive:
@@ -183,10 +198,10 @@ def decide(logits: Mapping[str, NDArray[np.floating]], scheme: LabelScheme, cali
     worth = np.array([scheme.worth[g] for g in scheme.grades]) if scheme.worth else None
     verdicts = []
     for row in range(len(grades)):
-        coherent = {t: scheme.membership(t).astype(np.float64) @ grades[row] for t in scheme.tasks}
+        coherent = {t: by_class(grades[row], scheme, t) for t in scheme.tasks}
         verdicts.append(
             Verdict(
-                grade=scheme.grades[int(grades[row].argmax())],
+                grade=scheme.grades[int(likeliest(grades[row]))],
                 propensity=None if likely is None else float(likely[row]),
                 rank_score=None if worth is None else float(grades[row] @ worth),
                 probabilities={t: _named(scheme, t, p) for t, p in coherent.items()},

@@ -36,6 +36,23 @@ def test_a_table_and_files(runs: list[str], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text())["schema_version"] == 1
 
 
+def test_of_a_benchmark_the_first_row_of_its_table_is_compared_with(tmp_path: Path) -> None:
+    names = ("b-first", "a-second", "c-third-with-a-name-so-long-that-a-table-of-a-fixed-width-would-cut-its-figures")
+    for epochs, name in enumerate(names, start=3):
+        graded_run(tmp_path / f"trials/{name}/all-seed-1/run", CALLS, settings=[f"fit.epochs={epochs}"])
+        (tmp_path / f"trials/{name}/all-seed-1/answer.json").write_text("{}")
+    (tmp_path / "results.json").write_text(json.dumps({"rows": {name: {} for name in names}}))
+    asked = ["compare", str(tmp_path), "--metrics", "accuracy", "--task", "five"]
+    done = RUNNER.invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert "vs b-first" in done.output
+    assert "…" not in done.output
+    assert "vs a-second" in RUNNER.invoke(app, [*asked, "--reference", "a-second"]).output
+    refused = RUNNER.invoke(app, [*asked, "--reference", "d"])
+    assert isinstance(refused.exception, UsageError)
+    assert f"--reference d: the rows are {', '.join(names)}" in str(refused.exception)
+
+
 def test_wrong_use(runs: list[str], tmp_path: Path) -> None:
     refused = RUNNER.invoke(app, ["compare", *runs, "-o", str(tmp_path / "out.txt")])
     assert isinstance(refused.exception, UsageError)

@@ -85,7 +85,8 @@ def gain(calls: int, buyers: int) -> Json:
         }
         for share in shares
     ]
-    return {"calls": calls, "buyers": buyers, "auroc": figure(0.71), "auprc": figure(0.58), "points": points}
+    return {"calls": calls, "buyers": buyers, "auroc": figure(0.71), "auprc": figure(0.58), "by": "rank_score",
+            "points": points}  # fmt: skip
 
 
 def segment(at: int, text: str, contribution: float | None, moments: list[Json] | None = None) -> Json:

@@ -90,6 +90,30 @@ def test_a_study_is_its_rows(tmp_path: Path) -> None:
     assert runs_in(tmp_path / "trials/full/fold-1-seed-1") == [tmp_path / "trials/full/fold-1-seed-1/run"]
 
 
+def _trials(folder: Path, *rows: str) -> None:
+    for epochs, row in enumerate(rows, start=3):
+        graded_run(folder / f"trials/{row}/all-seed-1/run", CALLS, settings=[f"fit.epochs={epochs}"])
+        (folder / f"trials/{row}/all-seed-1/answer.json").write_text("{}")
+
+
+def test_rows_come_in_the_order_of_the_table(tmp_path: Path) -> None:
+    """`results.json` of a benchmark comes first; rows of an earlier command, which it lacks, come last."""
+    _trials(tmp_path / "bench", "a", "b", "c", "d")
+    (tmp_path / "bench/study.json").write_text('{"reference": "a", "rows": {"a": []}, "configs": {"d": {}, "a": {}}}')
+    (tmp_path / "bench/results.json").write_text('{"rows": {"c": {}, "b": {}}}')
+    assert [row.name for row in read_rows([tmp_path / "bench"], "test", through)] == ["c", "b", "a", "d"]
+    _trials(tmp_path / "study", "alone", "full", "less")
+    (tmp_path / "study/study.json").write_text('{"reference": "full", "rows": {"less": [], "full": [], "alone": []}}')
+    assert [row.name for row in read_rows([tmp_path / "study"], "test", through)] == ["full", "less", "alone"]
+
+
+def test_every_row_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """Also where a folder is called as the second of two others would be."""
+    runs = [graded_run(tmp_path / path, CALLS) for path in ("x/one (2)", "y/one", "z/one", "z/one two")]
+    names = [row.name for row in read_rows(runs, "test", through)]
+    assert names == ["one (2)", "one", "one (3)", "one two"]
+
+
 def test_what_is_learned_before_counts_too_and_a_ring_of_starts_ends(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     graded_run(one, CALLS, train=["x", "a"], started_from=two)

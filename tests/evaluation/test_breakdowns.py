@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from callsift.decision import Verdict
 from callsift.evaluation.breakdowns import breakdowns_of, worse_by_chance
-from callsift.evaluation.gain import gain_of
+from callsift.evaluation.gain import gain_of, phone_list
 from callsift.evaluation.graded import Graded
 from callsift.evaluation.mistakes import worst_of
 from callsift.labels import LabelScheme, load_scheme
@@ -21,7 +22,8 @@ MOOD = LabelScheme(id="mood", kind="number", range=(-3.0, 3.0))
 
 def item(at: int, label: Label = "yes", said: str = "yes", likely: float = 0.5, **about: Any) -> Graded:
     """A call that was said to be of a grade; `about`: seconds, language, group, confidence, segments."""
-    row = {"duration_s": about.get("seconds"), "language": about.get("language"), "segments": [0] * about.get("cut", 1)}
+    row = {"duration_s": about.get("seconds"), "language": about.get("language"), "segments": [0] * about.get("cut", 1),
+           "propensity": likely, "rank_score": about.get("rank")}  # fmt: skip
     shares = {"donated": {"yes": likely, "no": 1 - likely}}
     verdict = Verdict(said, likely, None, shares, shares)
     call = Call(f"c{at:02d}", group=about.get("group"))
@@ -41,6 +43,14 @@ def test_quarters_of_the_length() -> None:
     assert all(row["few"] for row in rows)
     # Wilson's interval of 5 of 5: 5 / (5 + 1.96²) to 1
     assert rows[0]["figure"]["low"] == pytest.approx(5 / (5 + 1.959964**2), abs=1e-6)
+
+
+def test_clips_are_told_apart_by_tenths_of_a_second() -> None:
+    rows = tables([item(at, seconds=3.0 + at / 50) for at in range(40)])["length"]
+    assert [row["name"] for row in rows] == ["3.0–3.2 s", "3.2–3.4 s", "3.4–3.6 s", "3.6–3.8 s"]
+    assert [row["name"] for row in tables([item(at, seconds=59.0 + at % 2) for at in range(8)])["length"]] == [
+        "59.0 s", "1:00",
+    ]  # fmt: skip
 
 
 def test_without_recordings_the_segments_are_the_length() -> None:
@@ -136,8 +146,7 @@ def test_worst_mistakes_first_and_no_right_answers() -> None:
 
 
 def _gain(items: list[Graded], scheme: LabelScheme = SCHEME) -> dict[str, Any] | None:
-    verdicts = [each.verdict for each in items]
-    return gain_of(scheme, [each.label for each in items], verdicts, [each.group for each in items])
+    return gain_of(scheme, items, [each.group for each in items])
 
 
 def test_gain_by_propensity() -> None:
@@ -159,6 +168,28 @@ def test_gain_by_propensity() -> None:
     assert [point["calls"] for point in found["points"]] == list(range(1, 11)), "each number of calls once"
     assert all(point["share"] == point["calls"] / 10 for point in found["points"])
     assert found["few"]
+    assert found["by"] == "propensity"
+
+
+def test_gain_is_of_the_order_in_which_calls_are_phoned() -> None:
+    """By worth the buyers come first, by propensity last."""
+    items = [item(at, "yes" if at < 2 else "no", likely=0.1 * at, rank=9.0 - at) for at in range(10)]
+    found, listed = _gain(items), phone_list(SCHEME, items)
+    assert found is not None
+    assert found["by"] == "rank_score"
+    assert found["auroc"]["value"] == 1.0
+    first = [row["label"] for row in listed[: found["points"][1]["calls"]]]
+    assert found["points"][1]["reached"] == first.count("yes") / 2 == 1.0
+    without = _gain([*items[:9], replace(items[9], row={**items[9].row, "rank_score": None})])
+    assert without is not None
+    assert (without["by"], without["auroc"]["value"]) == ("propensity", 0.0)
+
+
+def test_gain_of_segments_is_by_their_own_propensity() -> None:
+    items = [replace(item(at, "yes" if at < 2 else "no", likely=1 - at / 10, rank=5.0), segment_id="0") for at in range(9)]
+    found = _gain(items)
+    assert found is not None
+    assert (found["by"], found["auroc"]["value"]) == ("propensity", 1.0)
 
 
 def test_no_gain_without_both_kinds() -> None:

@@ -9,13 +9,16 @@ import pytest
 
 from callsift.bundle import find_bundle, load_bundle
 from callsift.data.manifest import read_manifest, write_manifest
-from callsift.errors import DataError
-from callsift.evaluation.graded import confidence_of, labelled_texts, text_of
+from callsift.errors import DataError, ErrorCode, RecordingError
+from callsift.evaluation.desk import InProcess
+from callsift.evaluation.graded import confidence_of, hear, labelled_texts, text_of
 from callsift.pipeline import Pipeline
 from callsift.pipeline.prepared_set import prepared_row
 from callsift.plugins import AsrText
+from callsift.scoring.scorer import Scorer
 from callsift.text.tokens import load_tokenizer
 from callsift.types import Call, PreparedCall, Segment, Signal, Span, Turn
+from tests.evaluation.planted import made, planted
 
 
 def prepared(*turns: Turn) -> PreparedCall:
@@ -59,8 +62,7 @@ def test_a_confidence_that_is_none_is_refused(tmp_path: Path, value: str) -> Non
 
 def test_training_texts_need_no_recording_where_words_are_given(tmp_path: Path) -> None:
     """The recordings are no audio at all, so that decoding them would fail."""
-    bundle = load_bundle(find_bundle("starter"))
-    pipeline = Pipeline.from_files(bundle.front_end, bundle.tokenizer, asr="none")
+    scorer = Scorer.from_bundle(load_bundle(find_bundle("starter")), asr="none", threads=1)
     for name in "abc":
         (tmp_path / f"{name}.wav").write_bytes(b"no audio")
     (tmp_path / "b.txt").write_text("agent: good day\ncustomer: not now\n")
@@ -71,10 +73,28 @@ def test_training_texts_need_no_recording_where_words_are_given(tmp_path: Path) 
         Call("c", audio=tmp_path / "c.wav", label="C"),
         Call("d", segments=(Segment("0", turns, label="A"), Segment("1", turns[:1])), label="D"),
     ]
-    assert list(labelled_texts(pipeline, calls, "call").values()) == [
+    assert list(labelled_texts(InProcess(scorer), calls).values()) == [
         [("hello there yes please", "A")], [("good day not now", "B")], [("hello there yes please hello there", "D")],
     ]  # fmt: skip
-    assert labelled_texts(pipeline, calls[3:], "segment") == {"d": [("hello there yes please", "A")]}
+    scorer.target = "segment"
+    assert labelled_texts(InProcess(scorer), calls[3:]) == {"d": [("hello there yes please", "A")]}
+
+
+def test_a_call_that_fails_says_why_and_is_tried_once() -> None:
+    """An engine over a network may fail once and answer then: a second try would come right, and tell no reason."""
+    scorer, tries = planted(), []
+
+    class Flaky(Pipeline):
+        def prepare(self, call: Call) -> PreparedCall:
+            tries.append(call.call_id)
+            if len(tries) == 1:
+                raise RecordingError(ErrorCode.ASR_FAILED, "the engine is out of order")
+            return super().prepare(call)
+
+    scorer.pipeline = Flaky(scorer.pipeline.front_end, scorer.pipeline.tokenizer, None)
+    heard = hear(InProcess(scorer), [made(1, 3), made(2, 3)])
+    assert heard.failed == {"c1": "asr_failed: the engine is out of order"}
+    assert tries == ["c1", "c2"]
 
 
 class _Halting:

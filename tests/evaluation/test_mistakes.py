@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from callsift.evaluation.desk import InProcess, Task
 from callsift.evaluation.evaluate import Depth, evaluate_calls
 from callsift.evaluation.graded import hear
 from callsift.evaluation.mistakes import mistakes_of
@@ -93,8 +94,8 @@ def test_the_mistaken_segment_is_the_one_that_is_looked_into() -> None:
 
 def test_a_call_is_scored_once_more_for_all_its_mistakes() -> None:
     scorer = planted(NUMBER, "segment")
-    heard = hear(scorer, moody())
-    seen: list[str] = []
+    heard = hear(InProcess(scorer), moody())
+    seen: list[Task] = []
 
     def watched(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
         seen.extend(items := list(items))
@@ -102,7 +103,7 @@ def test_a_call_is_scored_once_more_for_all_its_mistakes() -> None:
         return items
 
     assert len(mistakes_of(scorer, heard.items, moments=1, progress=watched)) == 7
-    assert sorted(seen) == ["c0", "c1", "c2"]
+    assert sorted(task.call.call_id for task in seen) == ["c0", "c1", "c2"]
     assert isinstance(scorer.runtime, Network)
     before = scorer.runtime.calls
     plain = mistakes_of(scorer, heard.items)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.report_in_browser import MODES, WIDTHS_PX, Tab, browser, look, main, opened
+from callsift.evaluation.answered import read_rows
 from callsift.evaluation.report import write_report
+from callsift.evaluation.side_by_side import side_by_side
+from callsift.evaluation.side_by_side_page import as_html
 from tests.evaluation.report_sample import SAMPLES
+from tests.evaluation.runs import graded_run
+from tests.evaluation.test_answered import through
 
 PROGRAM = browser() or ""
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="no Chromium on this machine")]
@@ -40,6 +46,24 @@ def test_readable_on_laptop_and_phone_light_and_dark(pages: dict[str, Path], tab
 def test_every_kind_of_page_fits_a_phone(pages: dict[str, Path], tab: Tab) -> None:
     wrong = {name: look(tab, page, "phone", "light", unfold=True).wrong for name, page in pages.items()}
     assert wrong == {name: [] for name in pages}
+
+
+def test_a_comparison_is_readable_everywhere(tmp_path: Path, tab: Tab) -> None:
+    """Many rows of long names, and settings that differ: tables scroll by themselves, charts are seen whole."""
+    random = np.random.default_rng(0)
+    names = [f"row-{at}-of-a-training-with-{'quite_' * 4}a-long-name" for at in range(6)]
+    for at, name in enumerate(names):
+        answers = [(f"c{call}", "ABCDE"[call % 5], "ABCDE"[random.integers(5)]) for call in range(40)]
+        graded_run(tmp_path / name, answers, settings=[f"fit.epochs={at + 1}"], train=["c1"])
+    rows = read_rows([tmp_path / name for name in names], "test", through)
+    made = {"callsift": "0", "date": "2026-01-01", "command": f"callsift compare {' '.join(names)}"}
+    page = tmp_path / "compared.html"
+    page.write_text(as_html(side_by_side(rows, "test", through, draws=20), made), "utf-8")
+    furthest = "Math.max(...[...document.querySelectorAll('svg')].map(each => each.getBoundingClientRect().right))"
+    for device, width_px in WIDTHS_PX.items():
+        assert {mode: look(tab, page, device, mode, unfold=True).wrong for mode in MODES} == {mode: [] for mode in MODES}
+        asked = tab.ask("Runtime.evaluate", expression=furthest, returnByValue=True)
+        assert 0 < asked["result"]["value"] <= width_px
 
 
 def test_a_bad_page_is_seen(tmp_path: Path, tab: Tab) -> None:

@@ -180,3 +180,10 @@ def test_captions_say_what_baselines_know() -> None:
     assert "word counts" not in dict(glossary(least(), []))
     assert "median of the labels here" in dict(glossary(numbers(), []))["always the median"]
     assert name_of("mean_absolute_error") == "MAE"  # as callsift.evaluation.metrics.METRIC_NAMES has it
+
+
+def test_the_page_says_what_the_calls_are_ordered_by() -> None:
+    found = sample()
+    assert "in the order of their rank, the expected worth of their grade, best first" in page_of(found)
+    found["gain"]["by"] = "propensity"
+    assert "in the order of their propensity, best first" in page_of(found)

@@ -15,8 +15,10 @@ import pytest
 
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.answered import read_rows
-from callsift.evaluation.side_by_side import SideBySide, paired, side_by_side
-from callsift.evaluation.side_by_side_report import as_csv, as_html, as_json, as_markdown
+from callsift.evaluation.side_by_side import SideBySide, side_by_side
+from callsift.evaluation.side_by_side_notes import paired
+from callsift.evaluation.side_by_side_page import as_html, findings
+from callsift.evaluation.side_by_side_report import as_csv, as_json, as_markdown
 from tests.evaluation.runs import SCHEME, graded_run, number_run
 from tests.evaluation.test_answered import through
 
@@ -158,6 +160,95 @@ def test_a_run_that_learned_from_what_it_is_asked_is_warned_of(tmp_path: Path) -
     notes = _compared(clean, one, metrics=["accuracy"], task="five").notes
     assert len(notes) == 1
     assert notes[0].startswith("Warning: row 'one' learned from 1 of these calls ('call-03' is the first)")
+
+
+def test_what_few_calls_show_is_no_difference(tmp_path: Path) -> None:
+    """Five of forty calls tell two rows apart, all for one: p is 2 / 2⁵ = 0.0625, so the interval must hold 0; of six
+    it is 0.03. Of one call alone nothing can be said, and that is said."""
+    for better, holds in ((5, True), (6, False)):
+        weak = graded_run(tmp_path / f"weak-{better}", _answers(range(20)))
+        good = graded_run(tmp_path / f"good-{better}", _answers(range(20 + better)), settings=["fit.epochs=3"])
+        cell = _compared(weak, good, metrics=["accuracy"], task="five", draws=1000).figures[0].cells[1]
+        assert cell.difference is not None
+        assert cell.tested is not None
+        assert (cell.difference.low <= 0, cell.tested.p >= 0.05) == (holds, holds)
+    one = graded_run(tmp_path / "one", [("a", "A", "A")])
+    other = graded_run(tmp_path / "other", [("a", "A", "E")], settings=["fit.epochs=3"])
+    found = _compared(one, other, metrics=["accuracy"], task="five")
+    cell = found.figures[0].cells[1]
+    assert cell.difference is not None
+    assert cell.tested is not None
+    assert (cell.difference.value, cell.difference.low, cell.difference.high, cell.tested.p) == (-1, -1, 0, 1)
+    assert any(note.startswith("Of 1 call nothing can be shown") for note in found.notes)
+    assert as_markdown(found, MADE).splitlines()[4].startswith("1 call, split test.")
+
+
+def test_rows_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    right = {"x/one (2)": 10, "y/one": 20, "z/one": 30}
+    runs = [graded_run(tmp_path / path, _answers(range(count))) for path, count in right.items()]
+    cells = _compared(*runs, metrics=["accuracy"], task="five").figures[0].cells
+    assert [cell.figure.value for cell in cells] == [0.25, 0.5, 0.75]
+
+
+def test_why_rows_share_nothing_is_said(tmp_path: Path) -> None:
+    other = graded_run(tmp_path / "other", [("c", "A", "A")], settings=["fit.epochs=3"])
+    seeds = [graded_run(tmp_path / f"one-{seed}", [(call, "A", "A")], settings=[f"fit.seed={seed}"], train=[train])
+             for seed, call, train in ((1, "a", "b"), (2, "b", "a"))]  # fmt: skip
+    with pytest.raises(DataError, match="the seeds of row 'one' were themselves tested on different calls"):
+        _compared(*seeds, other, shared=True)
+    by_segment = graded_run(tmp_path / "by-segment", [("c", "A", "A")])
+    path = by_segment / "predictions/test.csv"
+    path.write_text(path.read_text().replace("c,,,", "c,s1,,"))
+    with pytest.raises(DataError, match="row 'other' answers for calls, row 'by-segment' answers for segments"):
+        _compared(other, by_segment)
+
+
+def test_why_a_metric_says_nothing_is_said(tmp_path: Path) -> None:
+    run = graded_run(tmp_path / "run", _answers(range(20)))
+    with pytest.raises(DataError, match="AUROC of buyers: it is asked of task 'five' alone"):
+        _compared(run, run, metrics=["auroc"], task="two")
+    no_buyer = graded_run(tmp_path / "no-buyer", [(f"c{at}", "E", "D") for at in range(8)])
+    with pytest.raises(DataError, match="AUROC of buyers: it needs a label that is a buyer's, and one that is not"):
+        _compared(no_buyer, no_buyer, metrics=["auroc"])
+    notes = _compared(no_buyer, no_buyer).notes
+    assert "No AUROC of buyers: it needs a label that is a buyer's, and one that is not." in notes
+
+
+def test_a_task_that_few_groups_settle_is_tested_by_call(tmp_path: Path) -> None:
+    """Of 40 calls in ten groups only the eight of two groups have a label that settles the finest task."""
+    answers = _answers(range(20))
+    groups = {call: f"g{at // 4}" for at, (call, *_) in enumerate(answers)}
+    coarse = [(call, label if at < 8 else "A/B/C" if label in "ABC" else "D/E", said)
+              for at, (call, label, said) in enumerate(answers)]  # fmt: skip
+    run = graded_run(tmp_path / "run", coarse, groups=groups)
+    found = _compared(run, run, metrics=["accuracy"])
+    units = {figure.task: figure.cells[1].tested.units for figure in found.figures if figure.cells[1].tested}
+    assert (found.drawn, units["five"], units["two"]) == ("group", 8, 10)
+    assert any(note.startswith("Labels settle five for 2 groups alone") for note in found.notes)
+
+
+def test_what_is_left_out_and_other_buyers_are_said(tmp_path: Path) -> None:
+    answers = _answers(range(20))
+    one = graded_run(tmp_path / "one", answers)
+    more = {**SCHEME.model_dump(mode="json"), "positive": ["A"]}
+    other = graded_run(tmp_path / "other", answers[3:], settings=[f"labels={json.dumps(more)}"])
+    notes = _compared(one, other, shared=True, metrics=["accuracy"], task="two").notes
+    assert notes == (
+        "Row 'other' calls other grades buyers; those of 'one' count.",
+        "3 of 40 items are left out: not every row answered them.",
+    )
+
+
+def test_what_the_page_says_in_short(tmp_path: Path) -> None:
+    runs = [graded_run(tmp_path / name, _answers(range(right)), settings=[f"fit.epochs={right}"])
+            for name, right in (("weak", 20), ("good", 36), ("alike", 19))]  # fmt: skip
+    first, good, alike = findings(_compared(*runs, metrics=["accuracy"], task="five"))
+    assert first.rest.endswith("which the others are compared with.")
+    assert (good.kind, good.verdict) == ("better", "Better than weak, and hardly by chance.")
+    assert (alike.kind, alike.verdict) == ("open", "Not shown to differ from weak.")
+    brier = list(findings(_compared(*runs, metrics=["brier"], reference="good")))
+    assert [each.kind for each in brier] == ["worse", "open", "worse"]
+    assert list(findings(_compared(*runs, metrics=["ece"])))[1].verdict == "Not tested."
 
 
 def test_numbers_have_their_own_metrics(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from callsift.bundle import find_bundle, load_bundle
 from callsift.data.manifest import read_manifest
+from callsift.errors import ErrorCode
+from callsift.labels import LabelScheme
 from callsift.scoring.evidence import absent, encoded, judge, segment_vectors
 from callsift.scoring.occlusion import MOST_PARTS
 from callsift.scoring.report import places_of
@@ -29,6 +32,7 @@ from callsift.types import (
     StreamInput,
     Turn,
 )
+from tests.evaluation.planted import DONATION, MOOD, planted, said
 
 
 @pytest.fixture(scope="module")
@@ -299,3 +303,32 @@ def test_of_too_many_streams_no_shares_are_given(scorer: Scorer) -> None:
     vectors = subset_vectors(AllText(scorer, widths), inputs)
     assert [len(subset) for subset in vectors] == [MOST_STREAMS + 1], "nothing is left out of so many"
     assert stream_shares(scorer.quantity(next(iter(vectors.values()))), vectors) == {}
+
+
+def test_a_number_at_the_end_of_its_range_has_evidence() -> None:
+    """Three times +2 is held at 4, and each is still worth 2."""
+    scorer = planted(LabelScheme.model_validate(MOOD))
+    score = scorer.score(said("yes", "well yes", "yes", "plan"), 1)
+    assert score.value == 4.0
+    assert [segment.weight for segment in score.segments] == pytest.approx([2.0, 2.0, 2.0, 0.0])
+    assert score.segments[0].moments[0].contribution == pytest.approx(2.0)
+    assert score.streams == {"text": pytest.approx(6.0)}
+    each = planted(LabelScheme.model_validate(MOOD), "segment").score(said("yes yes yes", "never"), 1)
+    assert [segment.value for segment in each.segments] == [4.0, -1.0]
+    assert [moment.contribution for moment in each.segments[0].moments] == pytest.approx([2.0] * 3)
+
+
+@pytest.mark.parametrize("scheme", [DONATION, LabelScheme.model_validate(MOOD)], ids=["grades", "number"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_costs_its_call_alone(scheme: LabelScheme, wrong: float) -> None:
+    scorer = planted(scheme)
+    real = scorer.runtime.call
+    scorer.runtime.call = lambda rows, mask: {  # type: ignore[method-assign]
+        task: found + (wrong if rows.shape[1] == 2 else 0.0) for task, found in real(rows, mask).items()
+    }
+    score = scorer.score(said("yes", "plan"))
+    assert score.error is not None
+    assert score.error[0] == ErrorCode.INTERNAL
+    assert score.error[1].startswith("the model's answer to this call is not a number (NaN)")
+    json.dumps(result_row(score), allow_nan=False)
+    assert scorer.score(said("yes")).error is None

@@ -17,7 +17,8 @@ from callsift.errors import ConfigError, DataError
 from callsift.files import read_json, read_jsonl
 from callsift.training.material import Material
 from callsift.training.pseudo_labels import AcceptRules
-from callsift.training.selftrain import Round, SelfTraining, best_of
+from callsift.training.selftrain import SelfTraining
+from callsift.training.selftrain_rounds import Round, best_of
 from tests.training.words import SETTINGS, made
 
 RULES = AcceptRules(threshold=0.3)

@@ -28,6 +28,8 @@ SPLITS: Final = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 FEATURES: Final = ("unaligned_50.pkl", "aligned_50.pkl")
 COLUMNS: Final = ("video_id", "clip_id", "text", "label", "mode")
 SUFFIXES: Final = (".wav", ".flac", ".mp4")
+_FIELDS: Final = ("id", "raw_text", "regression_labels", "audio")
+_LENGTHS: Final = "audio_lengths"
 READING: Final = 1
 """As `Benchmark.reading`, of both data sets."""
 NUMBERS, FRAMES, CLIPS = "numbers", "frames", "clips"
@@ -137,22 +139,39 @@ def read_lines(path: Path) -> list[Utterance]:
     """The utterances of a file with a line for each.
 
     Raises:
-        DataError: a line lacks something, or one utterance is there twice.
+        DataError: a line is no object, lacks something or has it in another form, or one utterance is there twice.
     """
     found: dict[tuple[str, str], Utterance] = {}
     for number, row in read_jsonl(path):
         try:
-            values = np.array(row["audio73"], dtype=np.float32)[None] if row.get("audio73") else None
-            each = Utterance(
-                str(row["video_id"]), str(row["clip_id"]), str(row["text"]), _label(row["label"]),
-                SPLITS[row["split"]], values, more={"zh": str(row.get("text_zh") or "")},
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+            each = _of_line(row)
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(f"no utterance of the layout: {type(error).__name__} {error}", path, number) from error
         if (each.video, each.clip) in found:
             raise DataError(f"utterance {each.key} stands there already", path, number)
         found[each.video, each.clip] = each
     return list(found.values())
+
+
+def _of_line(row: Any) -> Utterance:
+    if not isinstance(row, dict):
+        raise TypeError(f"a line is an object of video_id, clip_id, text, label, split and audio73, not {row!r:.40}")
+    values = None
+    if row.get("audio73"):
+        values = np.array(row["audio73"], dtype=np.float32)
+        if values.ndim != 1:
+            raise ValueError(f"audio73 must be a list of numbers, and is of shape {values.shape}")
+        values = values[None]
+    video, clip, text = (_said(row, key) for key in ("video_id", "clip_id", "text"))
+    more = {"zh": _said(row, "text_zh") if row.get("text_zh") else ""}
+    return Utterance(video, clip, text, _label(row["label"]), SPLITS[row["split"]], values, more=more)
+
+
+def _said(row: dict[str, Any], key: str) -> str:
+    """A text, or a number that stands for one: ids are written as either."""
+    if not isinstance(row[key], str | int) or isinstance(row[key], bool):
+        raise TypeError(f"'{key}' must be a text, not {row[key]!r:.40}")
+    return str(row[key])
 
 
 def _labelled(
@@ -207,14 +226,7 @@ def read_features(path: Path) -> list[Utterance]:
         raise DataError("is not of MMSA's layout: it must hold train, valid and test", path)
     found = []
     for name, part in parts.items():
-        lacking = [key for key in ("id", "raw_text", "regression_labels", "audio") if key not in part]
-        if lacking:
-            raise DataError(f"is not of MMSA's layout: {name} has no '{lacking[0]}'", path)
-        columns = (part["id"], part["raw_text"], part["regression_labels"], part["audio"])
-        lengths = part.get("audio_lengths")
-        if len({len(column) for column in (*columns, *([] if lengths is None else [lengths]))}) > 1:
-            raise DataError(f"{name} has {', '.join(str(len(column)) for column in columns)} ids, texts, labels and "
-                            f"features{'' if lengths is None else f', and {len(lengths)} lengths'}", path)  # fmt: skip
+        *columns, lengths = _columns(path, name, part)
         for at, (name_of, text, label, frames) in enumerate(zip(*columns, strict=True)):
             video, mark, clip = str(name_of).partition("$_$")
             if not (mark and video and clip):
@@ -222,9 +234,29 @@ def read_features(path: Path) -> list[Utterance]:
             try:
                 values = _unpadded(np.asarray(frames), None if lengths is None else int(lengths[at]))
                 found.append(Utterance(video, clip, str(text), _label(label), SPLITS[name], values))
-            except (IndexError, TypeError, ValueError) as error:
+            except (OverflowError, TypeError, ValueError) as error:
                 raise DataError(f"{name}, utterance {str(name_of)!r}: {error}", path) from error
     return found
+
+
+def _columns(path: Path, name: str, part: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Ids, texts, labels, features and, or None, lengths of a part, as many of each."""
+    if not isinstance(part, dict):
+        raise DataError(f"is not of MMSA's layout: {name} is no dictionary, but {type(part).__name__}", path)
+    if lacking := [key for key in _FIELDS if key not in part]:
+        raise DataError(f"is not of MMSA's layout: {name} has no '{lacking[0]}'", path)
+    columns = {key: part[key] for key in (*_FIELDS, _LENGTHS) if part.get(key) is not None}
+    for key in (*_FIELDS, *columns):
+        column = columns.get(key)
+        if not (isinstance(column, list | tuple) or (isinstance(column, np.ndarray) and column.ndim)):
+            raise DataError(f"{name}: '{key}' must be a list or an array with something of every utterance, not "
+                            f"{type(column).__name__}", path)  # fmt: skip
+    counts = [len(column) for column in columns.values()]
+    if len(set(counts)) > 1:
+        raise DataError(f"{name} has {', '.join(map(str, counts[:4]))} ids, texts, labels and features"
+                        f"{f', and {counts[4]} lengths' if counts[4:] else ''}", path)  # fmt: skip
+    ids, texts, labels, features = (columns[key] for key in _FIELDS)
+    return ids, texts, labels, features, columns.get(_LENGTHS)
 
 
 def _unpadded(frames: NDArray[Any], length: int | None) -> NDArray[np.float32]:
@@ -240,7 +272,11 @@ def _unpadded(frames: NDArray[Any], length: int | None) -> NDArray[np.float32]:
 
 
 def _label(value: Any) -> float:
-    number = float(np.asarray(value).reshape(-1)[0]) if not isinstance(value, str) else float(value)
+    """A sentiment: a number or its text, also as the only item of an array."""
+    one = np.asarray(value)
+    if one.size != 1 or one.dtype.kind in "bc":
+        raise ValueError(f"label {value!r:.40} is not one number")
+    number = float(one.item())
     if not math.isfinite(number) or abs(number) > 3:
         raise ValueError(f"label {value!r} is not from −3 to 3")
     return number

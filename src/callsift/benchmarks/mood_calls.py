@@ -65,10 +65,10 @@ def _call(row: Any, path: Path, number: int) -> Call:
     """A line as a call whose segments name their clips."""
     try:
         segments = tuple(
-            Segment(str(at), (Turn("customer", str(clip["text"])),), audio=Path(str(clip["file"])))
+            Segment(str(at), (Turn("customer", _said(clip, "text", least=0)),), audio=Path(_said(clip, "file")))
             for at, clip in enumerate(row["segments"])
         )
-        name, speaker, grade = (str(row[key]) for key in ("call_id", "speaker", "grade"))
+        name, speaker, grade = (_said(row, key) for key in ("call_id", "speaker", "grade"))
     except (KeyError, TypeError) as error:
         raise DataError(
             f"has no {error.args[0] if isinstance(error, KeyError) else 'call'}: a line is {{call_id, speaker, grade, "
@@ -79,6 +79,14 @@ def _call(row: Any, path: Path, number: int) -> Call:
     if not segments:
         raise DataError(f"call '{name}' has no segments", path, number)
     return Call(name, group=speaker, label=grade, language="pl", segments=segments)
+
+
+def _said(values: Any, key: str, *, least: int = 1) -> str:
+    """A text that must be there: a speaker of null would be the group 'None'."""
+    value = values[key]
+    if not isinstance(value, str) or len(value) < least:
+        raise KeyError(key)
+    return value
 
 
 def _clip(segment: Segment) -> str:

@@ -38,12 +38,13 @@ def read_dialogues(folder: Path) -> list[tuple[Call, float]]:
     """Every dialogue with a known donation of the customer, in USD, ordered by id; calls without label.
 
     Raises:
-        DataError: a table is missing, lacks a column, or holds what it must not; no dialogue has a donation.
+        DataError: a table is missing, lacks a column, or holds what it must not or holds twice; no dialogue has a
+            donation.
     """
     given = _donations(folder)
     turns: dict[str, list[Turn]] = {}
     path = folder / "full_dialog.csv"
-    for row in read_rows(path, ("Unit", "B2", "B4")):
+    for row in read_rows(path, ("Unit", "Turn", "B2", "B4"), lambda row: (row["B2"], row["Turn"], row["B4"])):
         role = ROLES[row.one_of("B4", ROLES)]
         turns.setdefault(row.filled("B2"), []).append(Turn(role, row.cells["Unit"]))
     found = [

@@ -11,6 +11,7 @@ from callsift.data.importers.tables import read_csv
 from callsift.errors import DataError
 
 _C1 = {code: bytes([code]).decode("cp1252", "ignore") or None for code in range(0x80, 0xA0)}
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,15 @@ class Row:
         return self[column]
 
     def number(self, column: str) -> int:
-        """A whole number from 0.
+        """A whole number from 0, of at most 18 digits.
 
         Raises:
             DataError: it is none.
         """
         if not (self[column].isascii() and self[column].isdecimal()):
             raise self.wrong(f"'{column}' must be a whole number, not '{self[column]}'")
+        if len(self[column]) > _DIGITS:
+            raise self.wrong(f"'{column}' has {len(self[column]):,} digits, more than the {_DIGITS} of any id")
         return int(self[column])
 
     def one_of(self, column: str, known: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,14 +88,29 @@ def _scalar(items: _Items, raw: Any = b"") -> Any:
     return _from_buffer(raw, items, (1,), "C")[0]
 
 
+class _Maker:
+    """What a pickle may call and can't change: attributes set on a function would last as long as the process."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it would change what makes its arrays")
+
+
 _CORES: Final = ("core", "_core")  # NumPy 2 calls its core `_core`
 _MAKERS: Final[dict[tuple[str, str], Any]] = {
     ("numpy", "ndarray"): "an array's type, named for `_reconstruct` alone: a text can't be called",
-    ("numpy", "dtype"): _items,
-    ("_codecs", "encode"): _encode,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty for core in _CORES},
-    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in _CORES},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in _CORES},
+    ("numpy", "dtype"): _Maker(_items),
+    ("_codecs", "encode"): _Maker(_encode),
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Maker(_empty) for core in _CORES},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Maker(_scalar) for core in _CORES},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Maker(_from_buffer) for core in _CORES},
 }
 
 

@@ -71,14 +71,14 @@ def bench(
     require_torch()
     from callsift.benchmarks.plan import Wanted
     from callsift.benchmarks.run import run_benchmark, write_benchmark_manifest
-    from callsift.cli.studies import _names, _numbers
+    from callsift.cli.options import names_in, numbers_in
 
     if manifest:
         path = write_benchmark_manifest(benchmark, data, output, say)
         typer.echo(f"{path}; train on it with: callsift train {path} -o RUN --set labels={output / 'labels.yaml'}")
         return
     wanted = Wanted(
-        tuple(_names(rows)), _numbers(seeds, "--seeds"), _numbers(folds, "--folds"), few, tuple(encoder or ()),
+        tuple(names_in(rows)), numbers_in(seeds, "--seeds"), numbers_in(folds, "--folds"), few, tuple(encoder or ()),
         tuple(settings or ()),
     )  # fmt: skip
     results = run_benchmark(

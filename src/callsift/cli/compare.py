@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,8 +12,6 @@ from callsift.errors import UsageError
 
 if TYPE_CHECKING:
     from callsift.evaluation.side_by_side import SideBySide
-
-_TABLE_WIDTH = 160
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +33,11 @@ def compare(
     ] = None,
     task: Annotated[str | None, typer.Option("--task", help="The only task to look at. Default: all.")] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", help="The row that others are compared with. Default: the first.")
+        str | None,
+        typer.Option(
+            "--reference",
+            help="The row that others are compared with. Default: the first; of a bench or study, its table's.",
+        ),
     ] = None,
     shared: Annotated[
         bool, typer.Option("--shared", help="Where rows answered different calls, compare on those that all did.")
@@ -71,14 +74,25 @@ def compare(
 
 def _show(found: SideBySide) -> None:
     """The figures and the settings that differ on stdout, the notes on stderr."""
-    from callsift.cli.show import print_columns, say
-    from callsift.evaluation.side_by_side_report import about_of, cells_of, head_of, settings_lines
+    from callsift.cli.show import say
+    from callsift.evaluation.side_by_side_report import cells_of, head_of
+    from callsift.evaluation.side_by_side_words import about_of, settings_lines
 
-    print_columns("", head_of(found), cells_of(found), width=_TABLE_WIDTH)
+    _print_whole(head_of(found), list(cells_of(found)))
     typer.echo(about_of(found))
     if found.settings:
         typer.echo("")
         head = ("setting that differs", *(row.name for row in found.rows))
-        print_columns("", head, settings_lines(found), width=_TABLE_WIDTH)
+        _print_whole(head, settings_lines(found))
     for note in found.notes:
         say(note)
+
+
+def _print_whole(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """A table as wide as its cells: no figure is cut off for a long name."""
+    from rich.cells import cell_len
+
+    from callsift.cli.show import print_columns
+
+    widths = [max(map(cell_len, column)) for column in zip(head, *lines, strict=True)]
+    print_columns("", head, lines, width=sum(widths) + 3 * len(widths))

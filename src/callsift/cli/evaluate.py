@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from callsift import __version__
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
 from callsift.cli.parts import graded_calls, is_run, scorer_of, trained_on
-from callsift.errors import UsageError
+from callsift.errors import NoRoomError, UsageError
 
 if TYPE_CHECKING:
+    from callsift.evaluation.desk import Desk
+    from callsift.evaluation.evaluate import Depth
+    from callsift.evaluation.seen import Seen
+    from callsift.scoring.scorer import Scorer
     from callsift.types import Call
 
 
@@ -49,53 +55,112 @@ def evaluate(
     no_baseline: Annotated[
         bool, typer.Option("--no-baseline", help="Without the baseline by words, which reads the training calls.")
     ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes at once.")] = 1,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:
-    """How good a model is on graded calls: figures with intervals beside baselines, and a report to read."""
-    from callsift.cli.show import print_figures, print_warnings, progress, say
-    from callsift.evaluation.evaluate import Depth, evaluate_calls
-    from callsift.files import write_json
+    """How good a model is on graded calls: figures with intervals beside baselines, and a report to read.
+
+    With a place to write to, the same command again goes on with an evaluation that was stopped.
+    Exit code: 0 all scored, 1 some failed, 2 wrong use.
+    """
+    from callsift.cli.show import print_figures, print_warnings, say
+    from callsift.evaluation.desk import InProcesses
+    from callsift.evaluation.evaluate import Depth
 
     _check_targets(output, report)
-    scorer = scorer_of(model, asr, diarizer)
-    calls, split = graded_calls(scorer, data, split)
-    seen = trained_on(model, data, calls)
-    for warning in seen.warnings(len(calls)):
-        say(warning)
-    if report is None and is_run(model):
-        report = model / "report" / _name_of(data, split)
-    looked_into = report is not None or output is not None
-    found = evaluate_calls(
-        scorer,
-        progress(calls, len(calls), "scoring"),
-        depth=Depth(
+    with InProcesses(partial(scorer_of, model, asr, diarizer), jobs, timeout) as desk:
+        calls, split = graded_calls(cast("Scorer", desk.subject), data, split)
+        seen = trained_on(model, data, calls)
+        for warning in seen.warnings(len(calls)):
+            say(warning)
+        if report is None and is_run(model):
+            report = model / "report" / _name_of(data, split)
+        looked_into = report is not None or output is not None
+        depth = Depth(
             train=None if no_baseline else _training_calls(data, calls),
             moments=evidence if looked_into else 0,
             faithful=looked_into and evidence > 0,
-        ),
-        made={
-            "callsift": __version__,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "data": str(data),
-            "split": split,
-            "command": shlex.join(["callsift", *sys.argv[1:]]),
-        },
-        seen=seen,
-        progress=progress,
-    )
-    rows = found.pop("rows")
-    for kind, title in (("combined", "combined tasks"), ("raw", "each task by itself")):
-        if kind in found["results"]:
-            print_figures(title, found["results"][kind])
-    _say_baseline(found)
-    print_warnings(rows)
-    for call_id, why in found["data"]["failed"].items():
-        say(f"not scored: {call_id}: {why}")
-    if output is not None:
-        write_json(output, found)
-    if report is not None:
-        _write_report(report, found)
+        )
+        with _held(output, report):
+            if (kept_in := _kept_in(output, report)) is not None:
+                desk.keep_in(kept_in, say)
+            found = _evaluated(desk, calls, depth, seen, {"data": str(data), "split": split})
+            rows = found.pop("rows")
+            for kind, title in (("combined", "combined tasks"), ("raw", "each task by itself")):
+                if kind in found["results"]:
+                    print_figures(title, found["results"][kind])
+            _say_baseline(found)
+            print_warnings(rows)
+            for call_id, why in found["data"]["failed"].items():
+                say(f"not scored: {call_id}: {why}")
+            _write(output, report, found)
+            desk.forget()
     if found["data"]["failed"]:
         raise typer.Exit(1)
+
+
+def _evaluated(desk: Desk, calls: Sequence[Call], depth: Depth, seen: Seen, about: Mapping[str, Any]) -> dict[str, Any]:
+    from callsift.cli.show import progress
+    from callsift.evaluation.evaluate import evaluate_calls
+
+    made = {
+        "callsift": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **about,
+        "command": shlex.join(["callsift", *sys.argv[1:]]),
+    }
+    return evaluate_calls(desk, calls, depth=depth, made=made, seen=seen, progress=progress)
+
+
+@contextmanager
+def _held(output: Path | None, report: Path | None) -> Iterator[None]:
+    """Keep others from writing where this command will.
+
+    Raises:
+        UsageError: another callsift is writing there, or nobody can.
+    """
+    from callsift.files import exclusive_lock
+
+    locks = [] if output is None else [output.with_name(f".{output.name}.lock")]
+    locks += [] if report is None else [report / ".lock"]
+    with ExitStack() as held:
+        for lock in locks:
+            try:
+                held.enter_context(exclusive_lock(lock))
+            except OSError as error:
+                raise UsageError(f"{lock.parent} can't be written to: {_why(error)}. Name another place.") from error
+        yield
+
+
+def _kept_in(output: Path | None, report: Path | None) -> Path | None:
+    """How the names of hidden files begin in which answers are kept until all is written."""
+    if report is not None:
+        return report / ".evaluated"
+    return None if output is None else output.with_name(f".{output.name}")
+
+
+def _write(output: Path | None, report: Path | None, found: Mapping[str, Any]) -> None:
+    """Write what is asked for.
+
+    Raises:
+        NoRoomError: it can't be written.
+    """
+    from callsift.files import write_json
+
+    try:
+        if output is not None:
+            write_json(output, found)
+        if report is not None:
+            _write_report(report, found)
+    except OSError as error:
+        raise NoRoomError(
+            f"the results can't be written: {_why(error)}. Mend that, then give the same command again: "
+            "it goes on, and scores nothing anew."
+        ) from error
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _check_targets(output: Path | None, report: Path | None) -> None:
@@ -104,6 +169,8 @@ def _check_targets(output: Path | None, report: Path | None) -> None:
         raise UsageError(f"--output {output} is a folder; it names a JSON file")
     if report is not None and report.exists() and not report.is_dir():
         raise UsageError(f"--report {report} is a file; it names a folder")
+    if output is not None and report is not None and output.resolve() == report.resolve():
+        raise UsageError(f"--output and --report are both {output}; the one is a file, the other a folder")
 
 
 def _name_of(data: Path, split: str | None) -> str:

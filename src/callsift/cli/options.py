@@ -1,4 +1,8 @@
-"""Help of options that several verbs share."""
+"""Options that several verbs share: their help, and how a list in one is read."""
+
+from __future__ import annotations
+
+from callsift.errors import UsageError
 
 ASR_HELP = (
     "Speech recognition for calls without transcript, with its options: pocketsphinx (built in, weak, English), "
@@ -10,3 +14,20 @@ DIARIZER_HELP = (
 )
 TIMEOUT_HELP = "Seconds a call may take; 0: any. Default: 600 and 5 per second of it."
 RATE_HELP = "Sampling rate of recordings without a header (.ulaw, .alaw, .vox, .sln), in Hz."
+
+
+def names_in(text: str) -> list[str]:
+    """The names of a list, as in full,no-context."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_in(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers of a list, as in 1,2,3.
+
+    Raises:
+        UsageError: it is none; `option` names where it was given.
+    """
+    try:
+        return tuple(int(each) for each in names_in(text))
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a list of whole numbers, as in 1,2,3") from None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from callsift.evaluation.shift import Estimate
     from callsift.evaluation.shift_report import Shift
     from callsift.scoring.scorer import Scorer
-    from callsift.training.selftrain import Round
+    from callsift.training.selftrain_rounds import Round
 
 _BOUND = {"min": 0.0, "max": 1.0}
 FEWEST_VALIDATED = 20
@@ -80,10 +80,10 @@ def self_train(
         data, pool, output, load_train_config(config, settings or ()), rounds=rounds,
         rules=AcceptRules(threshold, cap, momentum, floor), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    for note in work.pool.notes:
+    for note in work.given.pool.notes:
         say(f"note: {note}")
-    say(f"{len(work.parts['train'])} labelled calls to train on, {len(work.parts['val'])} to validate on, "
-        f"{len(work.pool.calls)} in the pool")  # fmt: skip
+    say(f"{len(work.given.parts['train'])} labelled calls to train on, {len(work.given.parts['val'])} to validate on, "
+        f"{len(work.given.pool.calls)} in the pool")  # fmt: skip
     result = work.run(resume=resume, progress=progress, on_round=_say_round)
     _print_rounds(result)
     _print_end(result, output)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import ASR_HELP, DIARIZER_HELP, names_in, numbers_in
 from callsift.cli.parts import require_torch
+from callsift.cli.studying import carry_out, design_of, set_names, study_calls
 from callsift.cli.train import CONFIG_HELP
-from callsift.errors import UsageError
-
-if TYPE_CHECKING:
-    from callsift.training.studies.compared import Line, Measure
-    from callsift.training.studies.plan import Design, Study
-    from callsift.types import Call
 
 Data = Annotated[Path, typer.Argument(help="A manifest.jsonl with labels, or a prepared set.", show_default=False)]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the study.", show_default=False)]
@@ -80,12 +74,12 @@ def ablate(
     from callsift.data.manifest import manifest_file
     from callsift.training.studies.ablate import ablation
 
-    design = _design(folds, test_folds, seeds)
+    design = design_of(folds, test_folds, seeds)
     study = ablation(
-        _calls(data, design), output, design, config=config, settings=settings or (), names=_names(rows),
+        study_calls(data, design), output, design, config=config, settings=settings or (), names=names_in(rows),
         free=row or (), cut=(manifest_file(data).parent / "front_end.json").is_file(), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task, keep_weights)
+    carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def learning_curve(
@@ -111,12 +105,12 @@ def learning_curve(
     require_torch()
     from callsift.training.studies.learning_curve import learning_curve as curve
 
-    design = _design(folds, test_folds, seeds)
+    design = design_of(folds, test_folds, seeds)
     study = curve(
-        _calls(data, design), output, design, _numbers(sizes, "--sizes"), config=config, settings=settings or (),
+        study_calls(data, design), output, design, numbers_in(sizes, "--sizes"), config=config, settings=settings or (),
         asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task, keep_weights)
+    carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def segment_length(
@@ -145,12 +139,12 @@ def segment_length(
     require_torch()
     from callsift.training.studies.segment_length import segment_length as lengths_of
 
-    design = _design(folds, test_folds, seeds)
+    design = design_of(folds, test_folds, seeds)
     study = lengths_of(
-        _calls(data, design), output, design, _numbers(lengths, "--lengths"), unit.value, config=config,
+        study_calls(data, design), output, design, numbers_in(lengths, "--lengths"), unit.value, config=config,
         settings=settings or (), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(study, [data], jobs, metric, task, keep_weights)
+    carry_out(study, [data], jobs, metric, task, keep_weights)
 
 
 def transfer(
@@ -182,117 +176,14 @@ def transfer(
     from callsift.training.studies.transfer import transfer as study_of
     from callsift.training.studies.transfer import transfer_lines
 
-    design = _design(folds, test_folds, seeds)
-    paths = dict(zip(_names_of([train, *test]), [train, *test], strict=True))
+    design = design_of(folds, test_folds, seeds)
+    paths = dict(zip(set_names([train, *test]), [train, *test], strict=True))
     made = study_of(
-        {name: _calls(path, design) for name, path in paths.items()}, output, design,
+        {name: study_calls(path, design) for name, path in paths.items()}, output, design,
         outcome=None if map_propensity is None else load_scheme(map_propensity), config=config,
         settings=settings or (), asr=asr, diarizer=diarizer,
     )  # fmt: skip
-    _carry_out(
+    carry_out(
         made.study, list(paths.values()), jobs, metric, task, keep_weights,
         lambda _, measure, failed: transfer_lines(made, measure, failed),
     )  # fmt: skip
-
-
-def _names_of(paths: Sequence[Path]) -> list[str]:
-    """A short name for every set: its folder's, or the file's; numbered where that is not enough."""
-    from callsift.data.manifest import manifest_file
-
-    found: list[str] = []
-    for path in paths:
-        file = manifest_file(path).resolve()
-        name = file.parent.name if file.name == "manifest.jsonl" else file.stem
-        found.append(name if name not in found else f"{name}-{len(found) + 1}")
-    return found
-
-
-def _carry_out(
-    study: Study,
-    data: Sequence[Path],
-    jobs: int,
-    metric: str | None,
-    task: str | None,
-    keep_weights: bool,
-    lines_of: Callable[[Study, Measure, Mapping[str, str]], list[Line]] | None = None,
-) -> None:
-    """Train, and write and show the table."""
-    from callsift.cli.show import progress, say
-    from callsift.data.manifest import manifest_file, read_manifest
-    from callsift.files import exclusive_lock, sha256_of_file
-    from callsift.labels import load_scheme
-    from callsift.pipeline import check_prepared
-    from callsift.training.studies import report
-    from callsift.training.studies.compared import measure_of
-    from callsift.training.studies.plan import check_divisible
-    from callsift.training.studies.study import run_study
-
-    reference = next(row for row in study.rows if row.name == study.reference)
-    measure = measure_of(load_scheme(reference.config.labels), metric, task)
-    for name, path in zip(study.sets, data, strict=True):
-        for row in study.rows:
-            check_prepared(manifest_file(path).parent, row.config.front_end.sha256)
-            if row.data == name:
-                read_manifest(manifest_file(path)).check_labels(load_scheme(row.config.labels))
-    check_divisible(study)
-    for note in study.notes:
-        say(note)
-    with exclusive_lock(study.folder / ".lock"):
-        record = report.begin(study, {"data_sha256": [sha256_of_file(manifest_file(path)) for path in data]})
-        failed = run_study(study, jobs=jobs, keep_weights=keep_weights, progress=progress)
-        lines = (lines_of or report.lines_of)(study, measure, failed)
-        report.write_report(study, measure, lines, record)
-    _show(study, measure, lines)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _show(study: Study, measure: Measure, lines: list[Line]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from callsift.cli.show import say
-    from callsift.training.studies.report import cells_of, head_of, notes_of
-
-    table = Table(title=study.kind, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in head_of(study, measure):
-        table.add_column(name)
-    for line in lines:
-        table.add_row(*map(Text, cells_of(study, line)))
-    Console(width=160).print(table)
-    for note in notes_of(study, measure, lines):
-        if note not in study.notes:  # these were said before
-            say(note)
-    say(f"Written: {study.folder}/table.md, table.csv, chart.svg, study.json")
-
-
-def _calls(data: Path, design: Design) -> tuple[Call, ...]:
-    """The calls to study. Those of split `test` are a model's last exam: no study by folds learns from them."""
-    from callsift.cli.show import say
-    from callsift.data.manifest import manifest_file, read_manifest
-    from callsift.training.studies.plan import OWN_SPLITS
-
-    calls = read_manifest(manifest_file(data)).calls
-    kept = calls if design.folds == OWN_SPLITS else tuple(call for call in calls if call.split != "test")
-    if len(kept) < len(calls):
-        say(f"Calls of split 'test' stay out of the folds: {len(calls) - len(kept)}. --folds 0 tests on them.")
-    return kept
-
-
-def _design(folds: int, test_folds: str, seeds: str) -> Design:
-    from callsift.training.studies.plan import Design
-
-    return Design(folds, _numbers(test_folds, "--test-folds"), _numbers(seeds, "--seeds"))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(each) for each in _names(text))
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is not a list of whole numbers, as in 1,2,3") from None

@@ -60,7 +60,7 @@ def train(
     for call_id, why in result["left_out"].items():
         say(f"left out: {call_id}: {why}")
     for split, figures in result["figures"].items():
-        print_figures(f"{split} (best epoch {result['best_epoch']})", figures["combined"])
+        print_figures(f"{split} ({result['kept']} epoch: {result['best_epoch']})", figures["combined"])
     _say_calibration(result["calibration"])
     for doubt in doubts_of(chosen, result["figures"].get("val", {}).get("combined", {})):
         say(doubt)

@@ -31,6 +31,9 @@ class FitConfig(Settings):
     """Most passes over the training part."""
     patience: int = Field(6, ge=1)
     """Epochs without a better validation before stopping (paper: 8)."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are kept in the end: the best on validation, or the last; `last` where validation is too
+    small to choose by. Then `patience` stops nothing, and all epochs are learned."""
     batch_calls: int = Field(16, ge=1)
     """Calls per batch."""
     accumulate: int = Field(1, ge=1)

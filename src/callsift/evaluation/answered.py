@@ -6,6 +6,7 @@ study), which count as one. What is read is a run's `predictions`, decided by it
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from callsift.decision import decide
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.predictions import FinishedRun, read_run
 from callsift.evaluation.seen import learnt_by, lineage
+from callsift.files import read_json
 from callsift.labels import NUMBER_TASK, LabelScheme
 from callsift.types import Label
 
@@ -99,6 +101,8 @@ def read_rows(paths: Sequence[Path], split: str, progress: Progress) -> list[Row
 def runs_in(path: Path) -> list[Path]:
     """The run folders that a path stands for: itself, or those of a study, of a row of it, or of one training.
 
+    Rows of a study or a benchmark come in the order of its own table.
+
     Raises:
         DataError: it holds none.
     """
@@ -106,9 +110,20 @@ def runs_in(path: Path) -> list[Path]:
         return [path]
     for pattern in ("run", "*/run", "trials/*/*/run"):
         if found := sorted(each for each in path.glob(pattern) if (each / "config.yaml").is_file()):
-            return found
+            place = {row: at for at, row in enumerate(_rows_of(path))} if pattern.startswith("trials") else {}
+            return sorted(found, key=lambda run: place.get(run.parent.parent.name, len(place)))
     raise DataError("is not a run, and holds none; name the folder that callsift train wrote" if path.is_dir()
                     else "is not there; name the folder that callsift train wrote", path)  # fmt: skip
+
+
+def _rows_of(study: Path) -> list[str]:
+    """The rows of a study or a benchmark, as its table has them; of a study, first the one that it compares with."""
+    found: list[str] = []
+    for name in ("results.json", "study.json"):
+        about = read_json(study / name) if (study / name).is_file() else {}
+        found += [str(about[key]) for key in ("reference",) if key in about]
+        found += [row for key in ("rows", "configs") if isinstance(about.get(key), dict) for row in about[key]]
+    return list(dict.fromkeys(found))
 
 
 def _read(folder: Path, split: str) -> _Read:
@@ -204,8 +219,8 @@ def _names(rows: Sequence[Sequence[Path]]) -> list[str]:
     for folders in rows:
         own = [_own_name(folder) for folder in folders]
         name = own[0] if len(set(own)) == 1 else _beginning(own)
-        same = sum(each == name or each.rpartition(" ")[0] == name for each in found)
-        found.append(f"{name} ({same + 1})" if same else name)
+        numbered = (f"{name} ({at})" for at in itertools.count(2))
+        found.append(next(each for each in itertools.chain([name], numbered) if each not in found))
     return found
 
 

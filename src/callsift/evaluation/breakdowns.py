@@ -189,6 +189,8 @@ def _without(values: Sequence[float | None], name: str) -> list[Row]:
 
 
 def _minutes(low_s: float, high_s: float) -> str:
+    if high_s < 60:  # clips: many would be of the same whole second
+        return f"{low_s:.1f} s" if low_s == high_s else f"{low_s:.1f}–{high_s:.1f} s"
     one, other = (f"{int(seconds // 60)}:{int(seconds % 60):02d}" for seconds in (low_s, high_s))
     return one if one == other else f"{one}–{other}"
 

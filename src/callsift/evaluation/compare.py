@@ -8,8 +8,7 @@ groups and seeds anew. Tests exchange the answers of two rows, unit by unit, for
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callsift.errors import DataError
-from callsift.evaluation.metrics import Interval, Metric, accuracy, table_of
-from callsift.evaluation.tables import TableMetric
+from callsift.evaluation.drawn import Counts, drawer, exchanger
+from callsift.evaluation.metrics import Interval, Metric
 
 Array = NDArray[Any]
 
 TEST_DRAWS: Final = 10_000
 """Most exchanges that a test looks at: all there are, where there are no more."""
 INTERVAL_DRAWS: Final = 1000
+_AT_ONCE: Final = 200_000  # weights in memory at a time: few, so that they stay near the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,8 @@ def clustered(
     Raises:
         DataError: the metric is NaN of these items.
     """
-
-    def figure(items: Array, seeds: Array) -> float:
-        return float(np.mean([metric(truth[items], predicted[seed][items]) for seed in seeds]))
-
     value = _defined(metric, truth, predicted)
-    if (by_table := table_of(metric)) is not None:
-        return Interval(value, *_middle(_drawn_tables(by_table, truth, [predicted], groups, draws)[0]))
-    low, high = _drawn(figure, groups, len(predicted), draws)
-    return Interval(value, low, high)
+    return Interval(value, *_middle(_drawn(metric, truth, [predicted], groups, draws)[0]))
 
 
 def clustered_difference(
@@ -83,17 +76,9 @@ def clustered_difference(
         DataError: the metric is NaN of these items.
     """
     _check_seeds(one, other)
-
-    def figure(items: Array, seeds: Array) -> float:
-        right = truth[items]
-        return float(np.mean([metric(right, one[s][items]) - metric(right, other[s][items]) for s in seeds]))
-
     value = _defined(metric, truth, one) - _defined(metric, truth, other)
-    if (by_table := table_of(metric)) is not None:
-        mine, theirs = _drawn_tables(by_table, truth, [one, other], groups, draws)
-        return Interval(value, *_middle(mine - theirs))
-    low, high = _drawn(figure, groups, len(one), draws)
-    return Interval(value, low, high)
+    mine, theirs = _drawn(metric, truth, [one, other], groups, draws)
+    return Interval(value, *_middle(mine - theirs))
 
 
 def _defined(metric: Metric, truth: Array, predicted: Sequence[Array]) -> float:
@@ -107,19 +92,20 @@ def _defined(metric: Metric, truth: Array, predicted: Sequence[Array]) -> float:
 
 
 def _drawn(
-    figure: Callable[[Array, Array], float], groups: Sequence[Hashable], seeds: int, draws: int
-) -> tuple[float, float]:
-    """The middle 95 % of a figure over groups and seeds drawn with replacement."""
-    members = _members(groups)
-    each = _draws(len(members), seeds, draws)
-    return _middle(np.array([figure(np.concatenate([members[at] for at in units]), drawn) for units, drawn in each]))
-
-
-def _draws(units: int, seeds: int, draws: int) -> Iterator[tuple[Array, Array]]:
-    """The units and the seeds of every draw."""
-    random = np.random.default_rng(0)
-    for _ in range(draws):
-        yield random.integers(0, units, units), random.integers(0, seeds, seeds)
+    metric: Metric, truth: Array, rows: Sequence[Sequence[Array]], groups: Sequence[Hashable], draws: int
+) -> NDArray[np.float64]:
+    """(rows, draws): the mean over seeds, both groups and seeds drawn with replacement, the same for all rows."""
+    home, units = _homes(groups)
+    seeds, random = len(rows[0]), np.random.default_rng(0)
+    ask = drawer(metric, truth, [said for row in rows for said in row], home)
+    each = ((random.integers(0, units, units), random.integers(0, seeds, seeds)) for _ in range(draws))
+    found = []
+    while block := list(itertools.islice(each, _at_once(truth))):
+        counts = np.array([np.bincount(drawn, minlength=units) for drawn, _ in block], dtype=np.float64)
+        figures = ask(counts).reshape(len(rows), seeds, len(block))
+        chosen = np.array([seed for _, seed in block])  # (draws, seeds)
+        found.append(figures[:, chosen.T, np.arange(len(block))].mean(axis=1))
+    return np.concatenate(found, axis=1)
 
 
 def _middle(found: Array) -> tuple[float, float]:
@@ -129,41 +115,6 @@ def _middle(found: Array) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(kept, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _drawn_tables(
-    by_table: TableMetric, truth: Array, rows: Sequence[Sequence[Array]], groups: Sequence[Hashable], draws: int
-) -> list[Array]:
-    """Per row (draws,): the mean figure over the seeds drawn, of the tables of the groups drawn: the same for all rows
-    and the same as of the items themselves, only faster."""
-    tables = _unit_tables(by_table, truth, rows, _members(groups))
-    _, seeds, units, cells = tables.shape
-    drawn = list(_draws(units, seeds, draws))
-    counts = np.array([np.bincount(one, minlength=units) for one, _ in drawn], dtype=np.float64)
-    chosen = np.array([np.bincount(one, minlength=seeds) for _, one in drawn]).T  # (seeds, draws)
-    size = math.isqrt(cells)
-    found = []
-    for row in tables:
-        figures = np.array([by_table.figure((counts @ each).reshape(-1, size, size)) for each in row])
-        found.append(np.where(chosen > 0, figures * chosen, 0.0).sum(axis=0) / seeds)
-    return found
-
-
-def _unit_tables(
-    by_table: TableMetric, truth: Array, rows: Sequence[Sequence[Array]], members: Sequence[NDArray[np.int64]]
-) -> Array:
-    """(rows, seeds, units, K · K): the confusion of every unit's items."""
-    pairs = [[by_table.classes_of(truth, said) for said in row] for row in rows]
-    size = by_table.count or 1 + max(int(each.max()) for row in pairs for pair in row for each in pair)
-    home = np.empty(len(truth), dtype=np.int64)
-    for at, items in enumerate(members):
-        home[items] = at
-    cells, units = size * size, len(members)
-    found = [
-        [np.bincount((home * size + real) * size + given, minlength=units * cells) for real, given in row]
-        for row in pairs
-    ]
-    return np.array(found, dtype=np.float64).reshape(len(rows), -1, units, cells)
 
 
 def exchange_test(
@@ -195,61 +146,34 @@ def exchange_test(
         DataError: the metric is NaN of these items. An exchange of which it is NaN counts as one that is as large.
     """
     _check_seeds(one, other)
-    members = _members(units)
-    exact = 2 ** len(members) <= draws
+    home, count = _homes(units)
+    exact = 2**count <= draws
     seen = _defined(metric, truth, one) - _defined(metric, truth, other)
-    swaps = _swaps(len(members), draws, seed, exact=exact)
-    if metric is accuracy:
-        right = np.mean([(a == truth).astype(float) - (b == truth) for a, b in zip(one, other, strict=True)], axis=0)
-        by_unit = np.array([right[items].sum() for items in members]) / len(truth)
-        found = np.concatenate([(1 - 2 * block) @ by_unit for block in _blocks(swaps)])
-    elif (by_table := table_of(metric)) is not None:
-        found = _exchanged_tables(by_table, _unit_tables(by_table, truth, [one, other], members), swaps)
-    else:
-        home = np.empty(len(truth), dtype=np.int64)
-        for at, items in enumerate(members):
-            home[items] = at
-        found = np.array([_exchanged(metric, truth, one, other, swap[home]) for swap in swaps])
+    ask, swaps = exchanger(metric, truth, one, other, home), _swaps(count, draws, seed, exact=exact)
+    found = np.concatenate([ask(block) for block in _blocks(swaps, _at_once(truth))])
     as_large = int((~(np.abs(found) < abs(seen) - 1e-12)).sum())
     p = as_large / len(found) if exact else (as_large + 1) / (len(found) + 1)
-    return Tested(seen, float(p), len(members), exact)
-
-
-def _exchanged(metric: Metric, truth: Array, one: Sequence[Array], other: Sequence[Array], swap: Array) -> float:
-    """The difference with the answers of some items exchanged; swap (items,) bool."""
-    pairs = zip(one, other, strict=True)
-    return float(np.mean([metric(truth, np.where(swap, b, a)) - metric(truth, np.where(swap, a, b)) for a, b in pairs]))
-
-
-def _exchanged_tables(by_table: TableMetric, tables: Array, swaps: Iterator[Array]) -> Array:
-    """(exchanges,): the differences, of the tables (2, seeds, units, K · K) of both rows."""
-    size = math.isqrt(tables.shape[-1])
-    mine, theirs = tables.sum(axis=2)
-    found = []
-    for block in _blocks(swaps):
-        moved = [block @ each for each in tables[1] - tables[0]]
-        less = [
-            by_table.figure((a + gained).reshape(-1, size, size))
-            - by_table.figure((b - gained).reshape(-1, size, size))
-            for a, b, gained in zip(mine, theirs, moved, strict=True)
-        ]
-        found.append(np.mean(less, axis=0))
-    return np.concatenate(found)
+    return Tested(seen, float(p), count, exact)
 
 
 def _swaps(units: int, draws: int, seed: int, *, exact: bool) -> Iterator[Array]:
-    """(units,) bool: which units are exchanged."""
+    """(units,): 1 for the units that are exchanged, else 0."""
     if exact:
-        yield from (np.array(each, dtype=np.bool_) for each in itertools.product((False, True), repeat=units))
+        yield from (np.array(each) for each in itertools.product((0, 1), repeat=units))
         return
     random = np.random.default_rng(seed)
     for _ in range(draws):
-        yield random.integers(0, 2, units).astype(np.bool_)
+        yield random.integers(0, 2, units)
 
 
-def _blocks(rows: Iterator[Array], size: int = 1000) -> Iterator[NDArray[np.int64]]:
+def _blocks(rows: Iterator[Array], size: int) -> Iterator[Counts]:
     while block := list(itertools.islice(rows, size)):
-        yield np.array(block, dtype=np.int64)
+        yield np.array(block, dtype=np.float64)
+
+
+def _at_once(truth: Array) -> int:
+    """How many draws of these items are held in memory together."""
+    return max(1, _AT_ONCE // len(truth))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -266,12 +190,10 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _members(groups: Sequence[Hashable]) -> list[NDArray[np.int64]]:
-    """The items of every group, groups in the order of their names."""
-    found: dict[str, list[int]] = {}
-    for at, group in enumerate(groups):
-        found.setdefault(str(group), []).append(at)
-    return [np.array(found[name]) for name in sorted(found)]
+def _homes(groups: Sequence[Hashable]) -> tuple[NDArray[np.int64], int]:
+    """(items,): the number of every item's group, groups in the order of their names; and how many there are."""
+    names, home = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
+    return home.astype(np.int64), len(names)
 
 
 def _check_seeds(one: Sequence[Array], other: Sequence[Array]) -> None:

@@ -26,8 +26,7 @@ def difference(
     """The metric that answers are judged by, of `said` less that of `baseline`, both (items,): of classes `accuracy`,
     of numbers `mean_absolute_error`. 95 % bootstrap interval of the paired difference, whole `groups` drawn.
 
-    Where the two differ in fewer than six groups, it is stretched to hold 0: no exchange of these few has a p-value
-    below 0.05, and a bootstrap, which draws from so little, would not know.
+    Where the two differ in few groups, it holds 0 (`unless_few`).
 
     Raises:
         ValueError: no items.
@@ -38,9 +37,15 @@ def difference(
     each = (said == truth) * 1.0 - (baseline == truth) if classes else np.abs(said - truth) - np.abs(baseline - truth)
     found = mean_interval(each, groups, draws=draws, seed=seed)
     owners = np.arange(len(each)) if (known := owners_of(groups, len(each))) is None else known
-    if np.count_nonzero(np.bincount(owners, weights=each)) < FEW_GROUPS:
-        found = Interval(found.value, min(found.low, 0.0), max(found.high, 0.0))
+    found = unless_few(found, int(np.count_nonzero(np.bincount(owners, weights=each))))
     return {"accuracy" if classes else "mean_absolute_error": asdict(found)}
+
+
+def unless_few(found: Interval, differing: int) -> Interval:
+    """The interval of a difference, stretched to hold 0 where it comes from fewer than six groups: no exchange of these
+    few has a p-value below 0.05, and a bootstrap, which draws from so little, would not know."""
+    few = differing < FEW_GROUPS
+    return Interval(found.value, min(found.low, 0.0), max(found.high, 0.0)) if few else found
 
 
 def mean_interval(values: Array, groups: Sequence[str] | None, *, draws: int = 2000, seed: int = 0) -> Interval:

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from callsift.data.splits import groups_of, label_key, labels_of
-from callsift.decision import Verdict
+from callsift.decision import Verdict, likeliest
 from callsift.errors import CallsiftError, UsageError
 from callsift.evaluation.baselines import require_sklearn, tfidf_answers
 from callsift.evaluation.breakdowns import breakdowns_of, metric_of, parts_of
+from callsift.evaluation.desk import Desk, Progress, Subject, desk_of, silently
 from callsift.evaluation.differences import difference
 from callsift.evaluation.faithfulness import faithfulness
 from callsift.evaluation.gain import gain_of, phone_list
-from callsift.evaluation.graded import Graded, Heard, Progress, hear, labelled_texts, silently
+from callsift.evaluation.graded import Graded, Heard, hear, labelled_texts
 from callsift.evaluation.metrics import draws_groups
 from callsift.evaluation.mistakes import mistakes_of
 from callsift.evaluation.reliability import reliability_of
@@ -51,7 +52,7 @@ class Depth:
 
 
 def evaluate_calls(
-    scorer: Scorer,
+    scorer: Scorer | Desk,
     calls: Iterable[Call],
     *,
     depth: Depth | None = None,
@@ -68,61 +69,63 @@ def evaluate_calls(
         UsageError: no call could be scored, or nothing that was is graded.
     """
     depth = depth or Depth()
-    scheme, heard = scorer.scheme, hear(scorer, calls)
+    desk = desk_of(scorer)
+    heard, subject = hear(desk, calls, progress), desk.subject
+    scheme = subject.scheme
     if not heard.items:
-        raise UsageError(_nothing(scorer, heard))
+        raise UsageError(_nothing(subject, heard))
     items = heard.items
     groups, call_ids = [item.group for item in items], [item.call.call_id for item in items]
     by_group = draws_groups(groups, call_ids)
     owners = groups if by_group else call_ids
     tables = breakdowns_of(scheme, items, owners)
     labels, verdicts = [item.label for item in items], [item.verdict for item in items]
-    results = _figures(scorer, labels, verdicts, owners)
-    baselines = _with_baseline(scorer, heard, results, owners, depth.train, progress)
+    results = _figures(subject, labels, verdicts, owners)
+    baselines = _with_baseline(desk, heard, results, owners, depth.train, progress)
     return {
         "schema_version": SCHEMA_VERSION,
-        "made": {**(made or {}), "model": heard.rows[0]["model"], "parts": dict(scorer.pipeline.parts)},
-        "data": _data_of(scorer, heard, seen or Seen()) | {"drawn_by": "group" if by_group else "call"},
-        "scheme": _scheme_of(scorer),
-        "balance": {"train": scorer.calibration.train_balance, "here": _balance_of(scheme, items)},
+        "made": {**(made or {}), "model": heard.rows[0]["model"], "parts": dict(subject.pipeline.parts)},
+        "data": _data_of(subject, heard, seen or Seen()) | {"drawn_by": "group" if by_group else "call"},
+        "scheme": _scheme_of(subject),
+        "balance": {"train": subject.calibration.train_balance, "here": _balance_of(scheme, items)},
         "results": results,
         "baselines": baselines,
         "reliability": reliability_of(scheme, labels, verdicts, groups=owners, curves=True),
-        "gain": gain_of(scheme, labels, verdicts, owners),
-        "phone": phone_list(scheme, items) if scorer.target == "call" else [],
+        "gain": gain_of(scheme, items, owners),
+        "phone": phone_list(scheme, items) if subject.target == "call" else [],
         "breakdown_metric": metric_of(scheme),
         "breakdown_parts": parts_of(tables),
         "breakdowns": tables,
-        "faithfulness": faithfulness(scorer, heard.calls, progress=progress) if depth.faithful else None,
-        "mistakes": mistakes_of(scorer, items, moments=depth.moments, progress=progress),
+        "faithfulness": faithfulness(desk, heard.calls, progress=progress) if depth.faithful else None,
+        "mistakes": mistakes_of(desk, items, moments=depth.moments, progress=progress),
         "rows": list(heard.rows),
     }
 
 
-def _nothing(scorer: Scorer, heard: Heard) -> str:
+def _nothing(subject: Subject, heard: Heard) -> str:
     """Why there is nothing to evaluate, for people."""
     scored = len(heard.rows) - len(heard.failed)
     if scored:
-        return f"{scored} calls were scored, but no {scorer.target} in them has a label to compare with: grade some"
+        return f"{scored} calls were scored, but no {subject.target} in them has a label to compare with: grade some"
     first = next((f"; the first: {call_id}: {why}" for call_id, why in heard.failed.items()), "")
     return f"none of {len(heard.rows)} calls could be scored{first}"
 
 
 def _figures(
-    scorer: Scorer, labels: Sequence[Label], verdicts: Sequence[Verdict], owners: Sequence[str]
+    subject: Subject, labels: Sequence[Label], verdicts: Sequence[Verdict], owners: Sequence[str]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    balance = scorer.calibration.train_balance
-    return figures_of(scorer.scheme, labels, verdicts, groups=owners, train_balance=balance)
+    balance = subject.calibration.train_balance
+    return figures_of(subject.scheme, labels, verdicts, groups=owners, train_balance=balance)
 
 
-def _data_of(scorer: Scorer, heard: Heard, seen: Seen) -> dict[str, Any]:
+def _data_of(subject: Subject, heard: Heard, seen: Seen) -> dict[str, Any]:
     scored = [row for row in heard.rows if row["error"] is None]
     seconds = [row["duration_s"] for row in scored if row["duration_s"] is not None]
     languages = Counter(row["language"] or "unknown" for row in scored)
     return {
         "calls": len(scored),
         "items": len(heard.items),
-        "unit": scorer.target,
+        "unit": subject.target,
         "segments": sum(len(row["segments"]) for row in scored),
         "hours": round(sum(sorted(seconds)) / 3600, 4) if seconds else None,
         "languages": dict(sorted(languages.items(), key=lambda each: (-each[1], each[0]))),
@@ -135,11 +138,11 @@ def _data_of(scorer: Scorer, heard: Heard, seen: Seen) -> dict[str, Any]:
     }
 
 
-def _scheme_of(scorer: Scorer) -> dict[str, Any]:
-    scheme = scorer.scheme
+def _scheme_of(subject: Subject) -> dict[str, Any]:
+    scheme = subject.scheme
     kept = ("id", "kind", "grades", "tasks", "range", "positive", "descriptions")
     found = scheme.model_dump(mode="json", include=set(kept))
-    return {**{name: found[name] for name in kept}, "finest_task": scheme.finest_task, "target": scorer.target}
+    return {**{name: found[name] for name in kept}, "finest_task": scheme.finest_task, "target": subject.target}
 
 
 def _balance_of(scheme: LabelScheme, items: Sequence[Graded]) -> dict[str, int]:
@@ -154,7 +157,7 @@ def _balance_of(scheme: LabelScheme, items: Sequence[Graded]) -> dict[str, int]:
 
 
 def _with_baseline(
-    scorer: Scorer,
+    desk: Desk,
     heard: Heard,
     results: dict[str, dict[str, dict[str, Any]]],
     owners: Sequence[str],
@@ -164,7 +167,8 @@ def _with_baseline(
     """Put `tfidf` beside `majority` in the results; returns what to say of it. Without one `calls` is 0, `note` why."""
     if train is None:
         return {}
-    labelled = [call for call in train if any(label is not None for label in labels_of(call, scorer.target))]
+    subject = desk.subject
+    labelled = [call for call in train if any(label is not None for label in labels_of(call, subject.target))]
     fit_on, shared = _apart_from(heard, labelled)
     about: dict[str, Any] = {"calls": 0, "note": None, "left_out": shared}
     try:
@@ -174,24 +178,24 @@ def _with_baseline(
             raise UsageError(f"there is no labelled training call{where}, so there is no TF-IDF baseline")
         if not any(item.text.strip() for item in heard.items):
             raise UsageError("these calls have no text, so there is no TF-IDF baseline")
-        texts = labelled_texts(scorer.pipeline, fit_on, scorer.target, progress)
+        texts = labelled_texts(desk, fit_on, progress)
         wordless = len(fit_on) - len(texts)
         if not texts:
             raise UsageError(f"none of {wordless} training calls comes with words, so there is no TF-IDF baseline: "
                              "transcribe them with callsift prepare first")  # fmt: skip
         known = [pair for pairs in texts.values() for pair in pairs]
-        said = tfidf_answers(known, [item.text for item in heard.items], scorer.scheme)
+        said = tfidf_answers(known, [item.text for item in heard.items], subject.scheme)
     except CallsiftError as error:
         return {"tfidf": about | {"note": str(error)}}
     labels = [item.label for item in heard.items]
-    verdicts = [_as_verdict(scorer.scheme, answer) for answer in said]
-    figures = _figures(scorer, labels, verdicts, owners)
+    verdicts = [_as_verdict(subject.scheme, answer) for answer in said]
+    figures = _figures(subject, labels, verdicts, owners)
     for kind, tasks in results.items():
         for task, found in tasks.items():
             if found["calls"] and task in said[0]:
                 theirs = figures[kind][task]
                 found["tfidf"] = {name: value for name, value in theirs.items() if name not in _NOT_A_METRIC}
-                found["tfidf"]["difference"] = _difference(scorer.scheme, kind, task, heard.items, verdicts, owners)
+                found["tfidf"]["difference"] = _difference(subject.scheme, kind, task, heard.items, verdicts, owners)
     return {"tfidf": about | {"calls": len(texts), "note": _note(shared, wordless)}}
 
 
@@ -223,8 +227,8 @@ def _difference(
     answers = [
         [(each.probabilities if kind == "combined" else each.raw)[task] for each in row] for row in (mine, others)
     ]
-    said, theirs = (np.array([np.argmax([row[at_][name] for name in names]) for at_ in at]) for row in answers)
-    return difference(truth, said, theirs, groups=[owners[row] for row in at])
+    classes = [likeliest(np.array([[row[at_][name] for name in names] for at_ in at])) for row in answers]
+    return difference(truth, *classes, groups=[owners[row] for row in at])
 
 
 def _apart_from(heard: Heard, train: Sequence[Call]) -> tuple[list[Call], int]:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from callsift.errors import CallsiftError
 from callsift.evaluation.compare import clustered, clustered_difference, exchange_test
-from callsift.evaluation.graded import Progress, silently
+from callsift.evaluation.desk import Desk, Progress, Task, desk_of, silently
 from callsift.evaluation.metrics import drawn_by
+from callsift.isolation import Lost
 from callsift.scoring.evidence import Quantity
 from callsift.scoring.scorer import Scorer
-from callsift.types import Call, PreparedCall
+from callsift.types import Call
 
 Array = NDArray[Any]
 
@@ -40,8 +41,8 @@ NOTE: Final = (
 
 
 def faithfulness(
-    scorer: Scorer,
-    calls: Sequence[Call | PreparedCall],
+    scorer: Scorer | Desk,
+    calls: Sequence[Call],
     *,
     most: int = MOST_CALLS,
     draws: int = RANDOM_DRAWS,
@@ -63,45 +64,49 @@ def faithfulness(
         {value, low, high}, 95 % bootstrap intervals over groups of calls, and `p`, two-sided, of the exchange test.
         None where no call can be looked at, or the model answers for segments.
     """
-    if scorer.target != "call":
+    desk = desk_of(scorer)
+    if desk.subject.target != "call":
         return None
-    moved: list[dict[str, tuple[float, float]]] = []
-    groups: list[str] = []
-    names: list[str] = []
-    counts: list[int] = []
-    for call in progress(_drawn(calls, seed), len(calls), "testing evidence"):
-        if len(moved) == most:
-            continue
-        quantity = _quantity(scorer, call)
-        if quantity is None:
-            continue
-        about = call.call if isinstance(call, PreparedCall) else call
-        moved.append(_moved(quantity, draws, np.random.default_rng([seed, zlib.crc32(about.call_id.encode())])))
-        counts.append(len(quantity.vectors))
-        names.append(about.call_id)
-        groups.append(about.group or about.call_id)
-    if not moved:
+    # Given segments are never cut anew, so that of the others nothing has to be heard to know that they are too few.
+    left = [call for call in _drawn(calls, seed) if not 0 < len(call.segments) < LEAST_SEGMENTS]
+    looked: list[tuple[Call, Any]] = []
+    while left and len(looked) < most:
+        tasks = [Task(moved_of, call, (draws, seed), moments=1) for call in left[: most - len(looked)]]
+        left = left[len(tasks) :]
+        found = {task.call.call_id: answer for task, answer in desk.answers(tasks, progress, "testing evidence")}
+        answers = ((task.call, found[task.call.call_id]) for task in tasks)
+        looked += [pair for pair in answers if pair[1] is not None and not isinstance(pair[1], Lost)]
+    if not looked:
         return None
-    owners = drawn_by(groups, names)
+    owners = drawn_by([call.group or call.call_id for call, _ in looked], [call.call_id for call, _ in looked])
     return {
-        "calls": len(moved),
-        "segments": float(np.mean(counts)),
+        "calls": len(looked),
+        "segments": float(np.mean([answer["segments"] for _, answer in looked])),
         "draws": draws,
         "note": NOTE,
-        "rows": [_row(remove, [each[str(remove)] for each in moved], owners) for remove in REMOVED],
+        "rows": [_row(remove, [answer["moved"][str(remove)] for _, answer in looked], owners) for remove in REMOVED],
     }
 
 
-def _drawn(calls: Sequence[Call | PreparedCall], seed: int) -> list[Call | PreparedCall]:
+def _drawn(calls: Sequence[Call], seed: int) -> list[Call]:
     """Calls in an order by the seed alone."""
-    known = sorted(calls, key=lambda one: one.call.call_id if isinstance(one, PreparedCall) else one.call_id)
+    known = sorted(calls, key=lambda one: one.call_id)
     return [known[at] for at in np.random.default_rng(seed).permutation(len(known))]
 
 
-def _quantity(scorer: Scorer, call: Call | PreparedCall) -> Quantity | None:
-    """What is explained of a call; None where it has too few segments or can't be scored."""
+def moved_of(scorer: Scorer, call: Call, draws: int, seed: int) -> dict[str, Any] | None:
+    """Of a call: `segments`, how many, and `moved`; None where it has too few segments or can't be scored."""
+    quantity = _quantity(scorer, call)
+    if quantity is None:
+        return None
+    random = np.random.default_rng([seed, zlib.crc32(call.call_id.encode())])
+    return {"segments": len(quantity.vectors), "moved": _moved(quantity, draws, random)}
+
+
+def _quantity(scorer: Scorer, call: Call) -> Quantity | None:
+    """What is explained of a call, if it can be looked at."""
     try:
-        prepared = call if isinstance(call, PreparedCall) else scorer.pipeline.prepare(call)
+        prepared = scorer.pipeline.prepare(call)
         if len(prepared.segments) < LEAST_SEGMENTS:
             return None
         vectors, _ = scorer.vectors(prepared)

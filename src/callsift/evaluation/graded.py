@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from callsift.asr.transcripts import find_transcript
 from callsift.decision import Verdict
 from callsift.errors import CallsiftError
+from callsift.evaluation.desk import CALL, Desk, Progress, Subject, Task, silently
 from callsift.evaluation.scored import by_grade
+from callsift.isolation import Lost
 from callsift.pipeline import Pipeline
 from callsift.pipeline.prepared_set import prepared_row
-from callsift.scoring.scorer import Scorer, result_row
+from callsift.scoring.scorer import Scorer, printable, result_row
 from callsift.types import Call, CallScore, Label, PreparedCall, SegmentEvidence, Target, Turn
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Passes items through and shows how far it is: items, how many there are, what is done with them."""
-
-
-def silently(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    """The Progress that shows nothing."""
-    return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +59,27 @@ class Heard:
     failed: Mapping[str, str]
 
 
-def hear(scorer: Scorer, calls: Iterable[Call]) -> Heard:
+def hear(desk: Desk, calls: Iterable[Call], progress: Progress = silently) -> Heard:
     """Score labelled calls. Calls that can't be scored are in `failed`, and in nothing else but `rows`."""
+    tasks = [Task(heard_of, call) for call in calls]
+    answers = {task.call.call_id: answer for task, answer in desk.answers(tasks, progress, "scoring")}
     items: list[Graded] = []
     heard: list[Call] = []
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
-    for call in calls:
-        score, prepared = _scored(scorer, call)
-        rows.append(result_row(score))
-        if score.error is not None or prepared is None:
-            failed[call.call_id] = "" if score.error is None else f"{score.error[0]}: {score.error[1]}"
+    for task in tasks:
+        answer = answers[task.call.call_id]
+        rows.append(_lost(desk.subject, task.call, answer) if isinstance(answer, Lost) else answer["row"])
+        if rows[-1]["error"] is not None:
+            failed[task.call.call_id] = "{code}: {message}".format(**rows[-1]["error"])
             continue
-        ready = prepared_row(prepared).call
+        ready = CALL.validate_python(answer["call"])
         heard.append(ready)
-        sure = confidence_of(prepared)
-        for segment_id, label, verdict in _answers(scorer, call, score):
+        labels = _labels(task.call, desk.subject.target)
+        for segment_id, verdict in answer["said"]:
+            label = labels[segment_id]
             text = text_of(ready, segment_id)
-            items.append(Graded(ready, segment_id, label, verdict, text, sure, rows[-1]))
+            items.append(Graded(ready, segment_id, label, Verdict(**verdict), text, answer["sure"], rows[-1]))
     return Heard(
         tuple(sorted(items, key=lambda item: item.key)),
         tuple(sorted(heard, key=lambda call: call.call_id)),
@@ -90,22 +88,65 @@ def hear(scorer: Scorer, calls: Iterable[Call]) -> Heard:
     )
 
 
+def _lost(subject: Subject, call: Call, lost: Lost) -> dict[str, Any]:
+    """The result row of a call that a process was lost with."""
+    path = None if call.audio is None else printable(call.audio)
+    error = lost.code, f"{lost.message}. Try callsift score on it alone; if it is but slow, allow more by --timeout."
+    score = CallScore(call.call_id, path, None, None, call.language, subject.info, subject.settings_sha256, error=error)
+    return result_row(score)
+
+
+def heard_of(scorer: Scorer, call: Call) -> dict[str, Any]:
+    """What is kept of a scored call: `row`, the result; `call`, as it was prepared; `said`, (segment, verdict) of what
+    is labelled; `sure`, the confidence of its words; `error`, that of the row."""
+    score, prepared = _scored(scorer, call)
+    row = result_row(score)
+    if prepared is None or row["error"] is not None:
+        return {"row": row, "error": row["error"]}
+    return {
+        "row": row,
+        "call": CALL.dump_python(prepared_row(prepared).call, mode="json"),
+        "said": [(segment_id, asdict(verdict)) for segment_id, verdict in _said(scorer, call, score)],
+        "sure": confidence_of(prepared),
+        "error": None,
+    }
+
+
 def _scored(scorer: Scorer, call: Call) -> tuple[CallScore, PreparedCall | None]:
     """The result, and the call as it was prepared; None of a call that can't be."""
     try:
         prepared = scorer.pipeline.prepare(call)
-    except Exception:
-        return scorer.score(call), None  # which says in words what is wrong
+    except Exception as error:
+        refusing = copy(scorer)
+        refusing.pipeline = _Refusing(error)
+        return refusing.score(call), None
     return scorer.score_prepared(prepared), prepared
 
 
-def _answers(scorer: Scorer, call: Call, score: CallScore) -> list[tuple[str, Label, Verdict]]:
+class _Refusing(Pipeline):
+    """Fails as another pipeline did, so that `Scorer.score` says in words what is wrong, without a second try.
+
+    That might come right, where an engine over a network answers now and then.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def prepare(self, call: Call) -> PreparedCall:
+        raise self._error
+
+
+def _said(scorer: Scorer, call: Call, score: CallScore) -> list[tuple[str, Verdict]]:
     """What is labelled, the call or its segments, with what the scorer said of it."""
-    if scorer.target == "call":
-        return [] if call.label is None else [("", call.label, _verdict(scorer, score))]
-    labels = {segment.segment_id: segment.label for segment in call.segments}
-    found = ((each.segment_id, labels.get(each.segment_id), each) for each in score.segments)
-    return [(name, label, _verdict(scorer, each)) for name, label, each in found if label is not None]
+    said = [("", score)] if scorer.target == "call" else [(each.segment_id, each) for each in score.segments]
+    labels = _labels(call, scorer.target)
+    return [(name, _verdict(scorer, each)) for name, each in said if name in labels]
+
+
+def _labels(call: Call, target: Target) -> dict[str, Label]:
+    """Segment ("" for the call itself) → label, of what has one."""
+    each = [("", call.label)] if target == "call" else [(one.segment_id, one.label) for one in call.segments]
+    return {name: label for name, label in each if label is not None}
 
 
 def _verdict(scorer: Scorer, said: CallScore | SegmentEvidence) -> Verdict:
@@ -150,30 +191,31 @@ def _seconds(turn: Turn) -> float:
 
 
 def labelled_texts(
-    pipeline: Pipeline, calls: Sequence[Call], target: Target, progress: Progress = silently
+    desk: Desk, calls: Sequence[Call], progress: Progress = silently
 ) -> dict[str, list[tuple[str, Label]]]:
     """Call id → words and label of its labelled items, of calls that are not scored.
 
     Only given words are read: a call without any is left out, rather than sent through speech recognition, and so is
     one that can't be prepared, or has no words that a front end keeps.
     """
+    tasks = [Task(words_of, told) for call in calls if (told := _by_words(call)) is not None]
     found: dict[str, list[tuple[str, Label]]] = {}
-    for call in progress(calls, len(calls), "reading training calls"):
-        told = _by_words(call)
-        if told is None:
+    for task, answer in desk.answers(tasks, progress, "reading training calls"):
+        if answer is None or isinstance(answer, Lost):
             continue
-        try:
-            ready = prepared_row(pipeline.prepare(told)).call
-        except (CallsiftError, MemoryError):
-            continue
-        if target == "call":
-            items = [("", call.label)]
-        else:
-            items = [(segment.segment_id, segment.label) for segment in call.segments]
-        texts = [(text_of(ready, name), label) for name, label in items if label is not None]
+        ready = CALL.validate_python(answer["call"])
+        texts = [(text_of(ready, name), label) for name, label in _labels(ready, desk.subject.target).items()]
         if said := [(text, label) for text, label in texts if text.strip()]:
-            found[call.call_id] = said
-    return found
+            found[task.call.call_id] = said
+    return dict(sorted(found.items()))
+
+
+def words_of(scorer: Scorer, call: Call) -> dict[str, Any] | None:
+    """A call as it is prepared; None of one that can't be."""
+    try:
+        return {"call": CALL.dump_python(prepared_row(scorer.pipeline.prepare(call)).call, mode="json")}
+    except (CallsiftError, MemoryError):
+        return None
 
 
 def _by_words(call: Call) -> Call | None:

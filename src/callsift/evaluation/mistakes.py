@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from callsift.evaluation.graded import Graded, Progress, silently
+from callsift.evaluation.desk import Desk, Progress, Task, desk_of, silently
+from callsift.evaluation.graded import Graded
 from callsift.evaluation.scored import by_grade
+from callsift.isolation import Lost
 from callsift.labels import LabelScheme
 from callsift.scoring.scorer import Scorer, result_row
+from callsift.types import Call
 
 MOST = 20
 
@@ -35,31 +38,45 @@ def error_of(scheme: LabelScheme, item: Graded) -> float:
 
 
 def mistakes_of(
-    scorer: Scorer, items: Sequence[Graded], *, moments: int = 0, progress: Progress = silently
+    scorer: Scorer | Desk, items: Sequence[Graded], *, moments: int = 0, progress: Progress = silently
 ) -> list[dict[str, Any]]:
     """The worst mistakes as the report shows them. `row`: the result row; of a mistake about a segment, with it alone.
 
     `moments`: of how many segments of a call the words, sounds and pauses are looked into, those that count most; of
     mistakes about segments (if above 0), of these. A call is scored once more for that, whatever is wrong with it.
     """
-    worst = worst_of(scorer.scheme, items)
+    desk = desk_of(scorer)
+    scheme = desk.subject.scheme
+    worst = worst_of(scheme, items)
     rows = {item.call.call_id: item.row for item in worst}
     if moments:
-        for name in progress(tuple(rows), len(rows), "looking into mistakes"):
-            rows[name] = _looked_into(scorer, [item for item in worst if item.call.call_id == name], moments)
-    return [_row_of(scorer.scheme, item, rows[item.call.call_id]) for item in worst]
+        tasks = [_task([item for item in worst if item.call.call_id == name], moments) for name in rows]
+        for task, again in desk.answers(tasks, progress, "looking into mistakes"):
+            name = task.call.call_id
+            rows[name] = _looked_into(rows[name], again)
+    return [_row_of(scheme, item, rows[item.call.call_id]) for item in worst]
 
 
-def _looked_into(scorer: Scorer, mistakes: Sequence[Graded], moments: int) -> Any:
+def _task(mistakes: Sequence[Graded], moments: int) -> Task:
+    """To look into a call's mistakes."""
+    call, row = mistakes[0].call, mistakes[0].row
+    names = [each["segment_id"] for each in row["segments"]]
+    wrong = sorted(names.index(item.segment_id) for item in mistakes if item.segment_id)
+    return Task(explained_of, call, (len(wrong) or moments, wrong), moments=len(wrong) or moments)
+
+
+def explained_of(scorer: Scorer, call: Call, moments: int, of: Sequence[int]) -> dict[str, Any]:
+    """A call's result row with moments."""
+    return result_row(scorer.score(call, moments, of))
+
+
+def _looked_into(row: Any, again: Any) -> Any:
     """A call's result row with moments; without, where it can't be scored, or cut, as it was the first time.
 
     What was odd stays as it was: to whoever reads a call that is transcribed already, the text is given.
     """
-    call, row = mistakes[0].call, mistakes[0].row
     names = [each["segment_id"] for each in row["segments"]]
-    wrong = sorted(names.index(item.segment_id) for item in mistakes if item.segment_id)
-    again = result_row(scorer.score(call, len(wrong) or moments, wrong))
-    if [each["segment_id"] for each in again["segments"]] != names:
+    if isinstance(again, Lost) or [each["segment_id"] for each in again["segments"]] != names:
         return row
     return {**again, "warnings": row["warnings"], "error": None}
 

@@ -10,11 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from callsift.decision import by_class, likeliest, propensity
 from callsift.errors import UsageError
 from callsift.evaluation.answered import Item, Row
-from callsift.evaluation.metrics import ALL_METRICS, METRIC_NAMES, Metric
+from callsift.evaluation.drawn import mass_error, mean_score
+from callsift.evaluation.metrics import ALL_METRICS, METRIC_NAMES, Metric, drawn_by
 from callsift.evaluation.ranking import auroc
-from callsift.evaluation.reliability import brier, buyer_of, calibration_error, mass_bins
+from callsift.evaluation.reliability import brier, buyer_of
 from callsift.evaluation.tasks import metrics_of
 from callsift.labels import LabelScheme
 
@@ -31,7 +33,8 @@ _FEW: Final = ("accuracy", "macro_f1", "auroc", "ece", "brier", "mean_absolute_e
 @dataclass(frozen=True, slots=True)
 class Question:
     """One metric of one task. `truth` (items,), `said`: what every row said of each item with every seed, as the metric
-    takes it. `owners`: of every item what is drawn and exchanged together with it."""
+    takes it. `owners`: of every item what is drawn and exchanged together with it, its group or its
+    call; `groups`: how many they are of."""
 
     task: str
     key: str
@@ -40,6 +43,7 @@ class Question:
     truth: Array
     said: Answers
     owners: list[str]
+    groups: int
 
 
 def known_metrics(scheme: LabelScheme) -> dict[str, str]:
@@ -66,40 +70,48 @@ def questions_of(
     rows: Sequence[Row],
     first: Row,
     items: Sequence[Item],
-    owners: Sequence[str],
+    groups: Sequence[str],
     metrics: Mapping[str, str],
     tasks: Sequence[str],
 ) -> Iterator[Question]:
-    """Every metric of every task that labels settle, by the label scheme of `first`."""
+    """Every metric of every task that labels settle, by the label scheme of `first`; `groups`: of every item."""
     scheme = first.scheme
     labels = [next(iter(first.seeds.values()))[item].label for item in items]
     said = {
         row.name: {seed: np.stack([answers[item].said for item in items]) for seed, answers in row.seeds.items()}
         for row in rows
     }
-    asked = partial(_asked, said=said, owners=owners)
+    asked = partial(_asked, said=said, groups=groups, calls=[call for call, _ in items])
     if scheme.kind == "number":
         numbers = [scheme.number(label) for label in labels]
         for key, name in metrics.items():
             yield from asked((scheme.finest_task, key, name), ALL_METRICS[key], numbers, _number, kind=np.float64)
         return
     for task in tasks:
-        names, member = list(scheme.tasks[task]), scheme.membership(task).astype(np.float64)
+        names, shares = list(scheme.tasks[task]), partial(by_class, scheme=scheme, task=task)
         known = [None if (found := scheme.class_of(task, label)) is None else names.index(found) for label in labels]
         for key, name in metrics.items():
             if key not in PROBABILITY_METRICS:
-                yield from asked((task, key, name), ALL_METRICS[key], known, partial(_likeliest, member))
+                yield from asked((task, key, name), ALL_METRICS[key], known, partial(_class, shares))
         if task != scheme.finest_task:
             continue
         buyers = [buyer_of(scheme, label) for label in labels]
         if "auroc" in metrics and {True, False} <= set(buyers):
-            kept = [scheme.grades.index(grade) for grade in scheme.positive]
             about = ("propensity", "auroc", metrics["auroc"])
-            yield from asked(about, auroc, buyers, partial(_propensity, kept), kind=np.bool_)
+            yield from asked(about, auroc, buyers, partial(_propensity, scheme), kind=np.bool_)
         if "ece" in metrics:
-            yield from asked((task, "ece", metrics["ece"]), _ece, known, partial(_sure_and_right, member))
+            yield from asked((task, "ece", metrics["ece"]), mass_error, known, partial(_sure_and_right, shares))
         if "brier" in metrics:
-            yield from asked((task, "brier", metrics["brier"]), _mean, known, partial(_brier, member))
+            yield from asked((task, "brier", metrics["brier"]), mean_score, known, partial(_brier, shares))
+
+
+def why_unasked(scheme: LabelScheme, key: str, tasks: Sequence[str]) -> str:
+    """Why labels give no figure of a metric for these tasks."""
+    if key in PROBABILITY_METRICS and scheme.finest_task not in tasks:
+        return f"it is asked of task '{scheme.finest_task}' alone"
+    if key == "auroc":
+        return "it needs a label that is a buyer's, and one that is not"
+    return f"no label of these items settles {' or '.join(tasks)}"
 
 
 def _asked(
@@ -109,7 +121,8 @@ def _asked(
     say: Callable[[Array, Array], Array],
     *,
     said: Answers,
-    owners: Sequence[str],
+    groups: Sequence[str],
+    calls: Sequence[str],
     kind: type = np.int64,
 ) -> Iterator[Question]:
     """The question of the items whose truth is known; none where no item's is. `say`: answers, truth → (items, …)."""
@@ -117,38 +130,27 @@ def _asked(
     truth: Array = np.array([value for value in known if value is not None], dtype=kind)
     if len(at):
         mine = {row: {seed: say(each[at], truth) for seed, each in seeds.items()} for row, seeds in said.items()}
-        yield Question(*about, metric, truth, mine, [owners[place] for place in at])
+        owners, of = [groups[place] for place in at], [calls[place] for place in at]
+        yield Question(*about, metric, truth, mine, drawn_by(owners, of), len(set(owners)))
 
 
 def _number(answers: Array, _: Array) -> Array:
     return answers[:, 0]
 
 
-def _likeliest(member: Array, answers: Array, _: Array) -> Array:
-    """(items, G) → the task's class (items,), of membership (K, G)."""
-    return np.asarray((answers @ member.T).argmax(axis=1))
+def _class(shares: Callable[[Array], Array], answers: Array, _: Array) -> Array:
+    return likeliest(shares(answers))
 
 
-def _propensity(positive: Sequence[int], answers: Array, _: Array) -> Array:
-    return np.asarray(answers[:, positive].sum(axis=1))
+def _propensity(scheme: LabelScheme, answers: Array, _: Array) -> Array:
+    return np.asarray(propensity(answers, scheme))
 
 
-def _sure_and_right(member: Array, answers: Array, truth: Array) -> Array:
+def _sure_and_right(shares: Callable[[Array], Array], answers: Array, truth: Array) -> Array:
     """(items, 2): the probability of the likeliest class, and whether that one is true."""
-    probabilities = answers @ member.T
-    return np.stack([probabilities.max(axis=1), probabilities.argmax(axis=1) == truth], axis=1)
+    probabilities = shares(answers)
+    return np.stack([probabilities.max(axis=1), likeliest(probabilities) == truth], axis=1)
 
 
-def _brier(member: Array, answers: Array, truth: Array) -> Array:
-    return brier(answers @ member.T, truth)
-
-
-def _mean(_: Array, scores: Array) -> float:
-    """Brier's score of items whose scores (items,) are known."""
-    return float(scores.mean())
-
-
-def _ece(_: Array, sure_and_right: Array) -> float:
-    """Calibration error with bins of equal mass, of (items, 2)."""
-    sure, right = sure_and_right.T
-    return calibration_error(sure, right, mass_bins(sure))
+def _brier(shares: Callable[[Array], Array], answers: Array, truth: Array) -> Array:
+    return brier(shares(answers), truth)

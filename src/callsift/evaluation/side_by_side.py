@@ -6,22 +6,22 @@ the exchange test, and Holm's correction over the rows that one figure is tested
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from callsift.errors import DataError, UsageError
 from callsift.evaluation.answered import Item, Progress, Row, plain_settings, shown_item
 from callsift.evaluation.compare import INTERVAL_DRAWS, Tested, clustered, clustered_difference, exchange_test, holm
-from callsift.evaluation.differences import with_width
-from callsift.evaluation.metrics import FEW_GROUPS, Interval, draws_groups, over_seeds
-from callsift.evaluation.questions import LESS_IS_BETTER, Question, chosen_metrics, questions_of
+from callsift.evaluation.differences import unless_few, with_width
+from callsift.evaluation.drawn import units_that_differ
+from callsift.evaluation.metrics import Interval, draws_groups, over_seeds
+from callsift.evaluation.questions import LESS_IS_BETTER, Question, chosen_metrics, questions_of, why_unasked
+from callsift.evaluation.side_by_side_notes import notes_of, notes_on_tasks, paired
 from callsift.labels import LabelScheme
 
 EXCHANGES: Final = 10
-"""Exchanges looked at for each draw of an interval, of accuracy, where each is quick."""
-SLOW_EXCHANGES: Final = 2
-"""The same of any other metric."""
+"""Exchanges looked at for each draw of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,10 @@ def side_by_side(
         raise UsageError(f"--task {task}: label scheme '{scheme.id}' has {', '.join(scheme.class_counts)}")
     owners = _owners(rows, items)
     calls = [call for call, _ in items]
-    by_group = draws_groups(owners, calls)
     tasks = [task] if task else list(scheme.class_counts)
-    asked = list(questions_of(rows, first, items, owners if by_group else calls, chosen, tasks))
+    asked = list(questions_of(rows, first, items, owners, chosen, tasks))
+    settled = {question.key for question in asked}
+    lacking = {key: why_unasked(scheme, key, tasks) for key in chosen if key not in settled}
     figures, undefined = [], []
     for question in progress(asked, len(asked), "comparing"):
         try:
@@ -118,11 +119,14 @@ def side_by_side(
         except DataError as error:
             undefined.append(f"No {question.name} of {question.task}: {error}.")
     if not figures:
-        raise DataError(" ".join(undefined) or f"no label of these {len(items)} items settles {' or '.join(tasks)}")
+        raise DataError(
+            " ".join(undefined).removesuffix(".") or "; ".join(f"{chosen[k]}: {w}" for k, w in lacking.items())
+        )
+    undefined += [f"No {chosen[key]}: {why}." for key, why in lacking.items() if key in metrics or task is None]
     return SideBySide(
         split, first.name, tuple(rows), scheme, len(items), len(set(calls)), len(set(owners)),
-        "group" if by_group else "call", changed_settings(rows), tuple(figures),
-        (*_notes(rows, first, items, owners, split), *undefined),
+        "group" if draws_groups(owners, calls) else "call", changed_settings(rows), tuple(figures),
+        (*notes_of(rows, first, items, owners, split), *notes_on_tasks(asked, owners, calls), *undefined),
     )  # fmt: skip
 
 
@@ -174,7 +178,7 @@ def _common(rows: Sequence[Row], first: Row, shared: bool) -> list[Item]:
     answered = [row.items for row in rows]
     common = sorted(set.intersection(*answered))
     if not common:
-        raise DataError("the rows have no item in common: they were tested on different calls")
+        raise DataError(f"the rows have no item in common: {_why_apart(rows)}")
     if len(common) < len(every) and not shared:
         item, lacking = next((item, row) for item in every for row, own in zip(rows, answered, strict=True)
                              if item not in own)  # fmt: skip
@@ -192,6 +196,16 @@ def _common(rows: Sequence[Row], first: Row, shared: bool) -> list[Item]:
                     f"{answers[other].label!r} in '{row.name}': train both on the same labels"
                 )
     return common
+
+
+def _why_apart(rows: Sequence[Row]) -> str:
+    """Why rows share no item."""
+    if apart := next((row for row in rows if not row.items), None):
+        return f"the seeds of row '{apart.name}' were themselves tested on different calls; train them on one split"
+    kinds = {row.name: "segments" if any(segment for _, segment in row.items) else "calls" for row in rows}
+    if len(set(kinds.values())) > 1:
+        return ", ".join(f"row '{name}' answers for {kind}" for name, kind in kinds.items())
+    return "they were tested on different calls"
 
 
 def _owners(rows: Sequence[Row], items: Sequence[Item]) -> list[str]:
@@ -226,51 +240,9 @@ def _cell(asked: Question, row: Row, first: Row, draws: int) -> Cell:
     pairs = paired(list(mine), list(theirs))
     one, other = [mine[a] for a, _ in pairs], [theirs[b] for _, b in pairs]
     given = (asked.metric, asked.truth, one, other, asked.owners)
-    exchanges = draws * (EXCHANGES if asked.key == "accuracy" else SLOW_EXCHANGES)
     return replace(
         cell,
-        difference=clustered_difference(*given, draws=draws),
-        tested=None if asked.key == "ece" else exchange_test(*given, draws=exchanges),
+        difference=unless_few(clustered_difference(*given, draws=draws), units_that_differ(*given)),
+        tested=None if asked.key == "ece" else exchange_test(*given, draws=draws * EXCHANGES),
         pairs=len(pairs),
     )
-
-
-def paired(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int]]:
-    """Which seed of one row is set against which of another: the same ones; where there are none, in their order."""
-    same = sorted(set(one) & set(other))
-    return [(seed, seed) for seed in same] or list(zip(sorted(one), sorted(other), strict=False))
-
-
-def _notes(rows: Sequence[Row], first: Row, items: Sequence[Item], owners: Sequence[str], split: str) -> Iterator[str]:
-    """What a reader must know of this comparison, a sentence each."""
-    if split == "val":
-        yield "Validation calls chose each run's epoch and calibration, which flatters; compare on a test split."
-    calls = {call for call, _ in items}
-    for row in rows:
-        if leaked := sorted(row.leaked & calls):
-            yield (
-                f"Warning: row '{row.name}' learned from {len(leaked)} of these calls ('{leaked[0]}' is the first), "
-                "itself or by the run that it started from: its figures flatter."
-            )
-        if row is first:
-            continue
-        pairs = paired(list(row.seeds), list(first.seeds))
-        if len(pairs) < max(len(row.seeds), len(first.seeds)):
-            yield (
-                f"Row '{row.name}' has seeds {_listed(row.seeds)} and '{first.name}' {_listed(first.seeds)}: the "
-                f"difference and the test are of {len(pairs)} of them, the figures of all."
-            )
-        if any(a != b for a, b in pairs):
-            yield f"Rows '{row.name}' and '{first.name}' have no seed in common: they are paired in order."
-        if row.scheme.tasks != first.scheme.tasks:
-            yield f"Row '{row.name}' learned other tasks; its grades answer those of '{first.name}'."
-    groups = len(set(owners))
-    if groups < FEW_GROUPS and groups < len(calls):
-        yield (
-            f"These calls are of {groups} group{'s' if groups > 1 else ''}, too few to draw: intervals and tests are "
-            "by call, and say something about these groups alone."
-        )
-
-
-def _listed(seeds: Mapping[int, Any]) -> str:
-    return ", ".join(map(str, seeds))

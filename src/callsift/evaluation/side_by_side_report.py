@@ -1,25 +1,23 @@
-"""A comparison of runs as a table for people, JSON, CSV, Markdown, and a page with charts."""
+"""A comparison of runs as a table for people, JSON, CSV and Markdown; its page is in `side_by_side_page`."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from callsift.charts import Bar, bar_chart
 from callsift.evaluation.metrics import Interval
 from callsift.evaluation.side_by_side import Cell, Figure, SideBySide
+from callsift.evaluation.side_by_side_page import as_html
+from callsift.evaluation.side_by_side_words import about_of, name_of, p_of, settings_lines, shown, signed, title_of
 from callsift.files import write_json, write_text
-from callsift.pages import environment, printable
 
 SCHEMA_VERSION: Final = 1
 SUFFIXES: Final = (".json", ".csv", ".html", ".md")
-LONGEST_VALUE: Final = 60
 
 
 def write_side_by_side(path: Path, found: SideBySide, made: Mapping[str, str]) -> None:
@@ -41,32 +39,9 @@ def cells_of(found: SideBySide) -> Iterator[list[str]]:
     """The table's lines for people; task and figure stand on the first line of each figure alone."""
     for figure in found.figures:
         for at, cell in enumerate(figure.cells):
-            names = ("", "") if at else (figure.task, figure.name + (" ↓" if figure.less_is_better else ""))
-            tested = "–"
-            if cell.tested is not None and cell.p_adjusted is not None:
-                tested = f"{_p(cell.tested.p)} ({_p(cell.p_adjusted)})"
+            names = ("", "") if at else (figure.task, name_of(figure))
             sd = "–" if cell.sd is None else f"{cell.sd:.3f}"
-            yield [*names, cell.row, str(len(cell.seeds)), _shown(cell.figure), sd, _signed(cell.difference), tested]
-
-
-def about_of(found: SideBySide) -> str:
-    """What was compared on what, and what the numbers mean, for people."""
-    groups = f", {found.groups} groups" if found.groups < found.calls else ""
-    items = f"{found.items} items of " if found.items != found.calls else ""
-    one_each = all(len(cell.seeds) == 1 for figure in found.figures for cell in figure.cells)
-    drawn = f"{found.drawn}s" if one_each else f"{found.drawn}s and seeds"
-    said = [
-        f"{items}{found.calls} calls{groups}, split {found.split}.",
-        f"Brackets: 95 % intervals, {drawn} drawn anew.",
-        f"p: paired permutation test against {found.reference}, two-sided, {found.drawn} by {found.drawn};",
-        "in brackets with Holm's correction over the rows.",
-    ]
-    return " ".join([*said, *(["↓: less is better."] if any(f.less_is_better for f in found.figures) else [])])
-
-
-def settings_lines(found: SideBySide) -> list[tuple[str, ...]]:
-    """The settings that differ: key, then each row's value, shortened."""
-    return [(key, *(_short(values[row.name]) for row in found.rows)) for key, values in found.settings.items()]
+            yield [*names, cell.row, str(len(cell.seeds)), shown(cell.figure), sd, signed(cell.difference), p_of(cell)]
 
 
 def as_json(found: SideBySide) -> dict[str, Any]:
@@ -135,7 +110,7 @@ def as_csv(found: SideBySide) -> str:
 
 def as_markdown(found: SideBySide, made: Mapping[str, str]) -> str:
     """The table, what differs in settings, and the notes."""
-    lines = [f"# {_title(found)}", "", f"`{made['command']}` (callsift {made['callsift']}, {made['date']})", ""]
+    lines = [f"# {title_of(found)}", "", f"`{made['command']}` (callsift {made['callsift']}, {made['date']})", ""]
     lines += [about_of(found), "", *_markdown(head_of(found), list(cells_of(found)))]
     if found.settings:
         lines += ["", "## Settings that differ", ""]
@@ -146,66 +121,3 @@ def as_markdown(found: SideBySide, made: Mapping[str, str]) -> str:
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     every = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |" for cells in every]
-
-
-def as_html(found: SideBySide, made: Mapping[str, str]) -> str:
-    """A page of its own: a chart and a table of every figure, what differs in settings, the notes."""
-    lines = cells_of(found)
-    parts = [
-        {"figure": figure, "chart": _chart(found, figure), "lines": [next(lines)[2:] for _ in figure.cells]}
-        for figure in found.figures
-    ]
-    page = (
-        environment()
-        .get_template("evaluation/side_by_side.html.j2")
-        .render(
-            title=_title(found),
-            found=found,
-            made=made,
-            about=about_of(found),
-            head=head_of(found)[2:],
-            parts=parts,
-            settings=settings_lines(found),
-        )
-    )
-    return printable(page)
-
-
-def _chart(found: SideBySide, figure: Figure) -> str:
-    bars = [
-        Bar(cell.row, cell.figure.value, cell.figure.low, cell.figure.high, f"{cell.figure.value:.3f}")
-        for cell in figure.cells
-    ]
-    said = "; ".join(f"{cell.row} {_shown(cell.figure)}" for cell in figure.cells)
-    reference = next(cell.figure.value for cell in figure.cells if cell.row == found.reference)
-    better = ", less is better" if figure.less_is_better else ""
-    return bar_chart(
-        f"{figure.name}, {figure.task}{better}",
-        f"{figure.name} of {figure.task} with 95 % intervals: {said}.",
-        bars,
-        reference=reference,
-    )
-
-
-def _title(found: SideBySide) -> str:
-    return f"{', '.join(row.name for row in found.rows)}: side by side"
-
-
-def _short(value: Any) -> str:
-    text = "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
-
-
-def _shown(found: Interval) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]".replace("-", "−")
-
-
-def _signed(found: Interval | None) -> str:
-    if found is None:
-        return "–"
-    value, low, high = (f"{each:+.3f}".replace("-", "−") for each in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"

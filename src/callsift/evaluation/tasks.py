@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.decision import Verdict
+from callsift.decision import Verdict, likeliest
 from callsift.evaluation.differences import difference, with_width
 from callsift.evaluation.metrics import (
     CLASS_METRICS,
@@ -110,7 +110,7 @@ def figures_by_task(
     for task, classes in scheme.tasks.items():
         names = list(classes)
         pairs = [
-            (names.index(known), int(np.argmax([answer[task][name] for name in names])), group)
+            (names.index(known), int(likeliest(np.array([answer[task][name] for name in names]))), group)
             for label, answer, group in zip(labels, probabilities, groups or map(str, range(len(labels))), strict=True)
             if (known := scheme.class_of(task, label)) is not None
         ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from callsift.decision import Calibration, Verdict, decide
 from callsift.errors import ErrorCode, RecordingError
-from callsift.labels import LabelScheme
+from callsift.labels import NUMBER_TASK, LabelScheme
 from callsift.pipeline import role_spans, segment_text, speech_seconds
 from callsift.plugins import Runtime
 from callsift.types import (
@@ -88,7 +88,7 @@ def absent(runtime: Runtime, stream: str) -> tuple[FloatArray, BoolArray, BoolAr
 class Quantity:
     """What evidence explains of a call, a number; and how it would be if the segment vectors were others.
 
-    The propensity; for a number the number; for a scheme without positive grades the probability of the grade that is
+    The propensity; for a number what the network says, not yet held within the range; for a scheme without positive grades the probability of the grade that is
     given. Of a model that answers for every segment: each one's own, and their mean for the call.
     """
 
@@ -103,14 +103,11 @@ class Quantity:
         """`vectors`: (S, D), the call as it is."""
         self.runtime, self.scheme, self.calibration, self.target = runtime, scheme, calibration, target
         self.vectors = vectors
-        logits = self._logits(vectors[None])
-        self.verdicts = decide({task: np.atleast_2d(found[0]) for task, found in logits.items()}, scheme, calibration)
+        logits = {task: np.atleast_2d(found[0]) for task, found in self._logits(vectors[None]).items()}
+        self.verdicts = decide(logits, scheme, calibration)
         """Of the call; or of every segment."""
-
-    @property
-    def here(self) -> Array:
+        self.here: Array = self._each(logits, self.verdicts, [verdict.grade for verdict in self.verdicts])
         """The quantity of every verdict as it is: (1,), or (S,)."""
-        return np.array([self._number(verdict, verdict.grade) for verdict in self.verdicts])
 
     @property
     def explained(self) -> str:
@@ -157,28 +154,37 @@ class Quantity:
         return self._numbers({task: np.concatenate([each[task] for each in found]) for task in found[0]}, at)
 
     def _logits(self, rows: FloatArray) -> dict[str, FloatArray]:
-        return self.runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
+        found = self.runtime.call(rows, np.ones(rows.shape[:2], dtype=np.bool_))
+        if not all(np.isfinite(each).all() for each in found.values()):
+            raise RecordingError(
+                ErrorCode.INTERNAL,
+                "the model's answer to this call is not a number (NaN). Look for NaN or endless numbers in the call's "
+                "streams; if every call fails so, the model is damaged: export or install it anew.",
+            )
+        return found
 
     def _numbers(self, logits: Mapping[str, FloatArray], at: int | None) -> Array:
         """Logits (B, K), or (B, S, K), of every task → (B,)."""
-        if self.target == "call":
-            return np.array([self._number(v, self.verdicts[0].grade) for v in self._decided(logits)])
-        if at is not None:
-            own = self._decided({task: found[:, at] for task, found in logits.items()})
-            return np.array([self._number(v, self.verdicts[at].grade) for v in own])
-        size = len(self.verdicts)
-        flat = self._decided({task: found.reshape(-1, found.shape[-1]) for task, found in logits.items()})
-        each = [self._number(v, self.verdicts[number % size].grade) for number, v in enumerate(flat)]
-        return np.asarray(np.reshape(each, (-1, size)).mean(axis=1))
+        verdicts = self.verdicts
+        if self.target == "segment" and at is not None:
+            logits, verdicts = {task: found[:, at] for task, found in logits.items()}, [self.verdicts[at]]
+        flat = {task: found.reshape(-1, found.shape[-1]) for task, found in logits.items()}
+        decided = decide(flat, self.scheme, self.calibration)
+        size = len(verdicts)
+        each = self._each(flat, decided, [verdict.grade for verdict in verdicts] * (len(decided) // size))
+        return np.asarray(each.reshape(-1, size).mean(axis=1))
 
-    def _decided(self, logits: Mapping[str, FloatArray]) -> list[Verdict]:
-        return decide(logits, self.scheme, self.calibration)
+    def _each(self, logits: Mapping[str, FloatArray], decided: Sequence[Verdict], grades: Sequence[str | None]) -> Array:
+        """Of logits (n, K) and what was decided by them, with regard to a grade each → (n,)."""
+        if self.scheme.kind == "number":
+            # The verdict is held within the range: at its end no part of a call would count for anything.
+            return logits[NUMBER_TASK][:, 0].astype(np.float64)
+        return np.array([self._number(verdict, grade) for verdict, grade in zip(decided, grades, strict=True)])
 
     def _number(self, verdict: Verdict, grade: str | None) -> float:
         if verdict.propensity is not None:
             return verdict.propensity
-        if grade is None:
-            return verdict.value or 0.0
+        assert grade is not None
         return verdict.probabilities[self.scheme.finest_task][self._finest(grade)]
 
     def _finest(self, grade: str) -> str:

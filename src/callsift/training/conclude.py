@@ -74,6 +74,7 @@ def conclude(
     learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
     result = {
         "best_epoch": fitted.best_epoch,
+        "kept": config.fit.keep,
         "epochs": fitted.epochs,
         "parameters": parameters,
         "parameters_learnt": learnt,

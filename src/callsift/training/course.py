@@ -104,7 +104,10 @@ class Course:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch (1-based) with the best monitored figure; the earliest on a tie; 0: none yet."""
+        """The epoch (1-based) that is kept: with the best monitored figure, the earliest on a tie; or the last one, where
+        `keep` says so, so that no epoch is ever without a better one. 0: none yet."""
+        if self.config.keep == "last":
+            return len(self.history)
         figures = [row["monitor"] for row in self.history]
         return figures.index(max(figures)) + 1 if figures else 0
 

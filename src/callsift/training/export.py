@@ -80,7 +80,7 @@ def model_card(run: Run) -> str:
         "",
         f"{_does(run)} (label scheme `{run.scheme.id}`), from "
         f"{' and '.join(run.network.streams)}. {run.result['parameters']:,} parameters, "
-        f"best of {run.result['epochs']} epochs: {run.result['best_epoch']}.",
+        f"{run.config.fit.keep} of {run.result['epochs']} epochs: {run.result['best_epoch']}.",
         "",
         f"{run.config.target.capitalize()}s by label: "
         + "; ".join(

@@ -42,7 +42,7 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How a training went. The network holds the weights of the best epoch (1-based)."""
+    """How a training went. The network holds the weights of `best_epoch` (1-based): the one that `fit.keep` names."""
 
     best_epoch: int
     epochs: int
@@ -62,6 +62,8 @@ def fit(
     on_step: OnStep = lambda done, total: None,
 ) -> Fitted:
     """Train until `patience` epochs bring nothing better on validation; leave the best weights in the network.
+
+    With `keep: last`, train all epochs, and leave the last one's.
 
     Writes `log.jsonl`, `tensorboard/` and `checkpoints/` into `folder` after every epoch, and the state in
     `checkpoints/last` every `checkpoint_s` seconds. `resume` goes on from there and ends in the very weights that an

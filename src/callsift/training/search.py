@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,10 +27,11 @@ from callsift.training.assemble import with_whole_paths
 from callsift.training.examples import Progress
 from callsift.training.search_file import check_comparable
 from callsift.training.search_proposals import Proposer, count_possible
-from callsift.training.search_report import Found, State, TrialRow, drop_weights, trial_folder, write_best, write_trials
+from callsift.training.search_report import Found, TrialRow, drop_weights, trial_folder, write_best, write_trials
 from callsift.training.search_space import Point, refusal
-from callsift.training.search_study import Plan, begin, distribution, importance, opened
-from callsift.training.search_trial import OUT_OF_MEMORY, REFUSED, Outcome, Task
+from callsift.training.search_study import Plan, begin, importance, opened
+from callsift.training.search_trial import Outcome, Task
+from callsift.training.search_trials import Trials
 from callsift.training.search_workers import workers
 
 DEFAULT_TRIALS: Final = 50
@@ -78,18 +78,18 @@ def search(
     with exclusive_lock(folder / ".lock"):
         calls, has_test = begin(data, folder, plan, resume)
         with opened(folder, config) as study:
-            run = _Search(folder, plan, study, possible, calls, has_test, on_trial)
+            run = _Search(folder, plan, Trials(study, plan.space), possible, calls, has_test, on_trial)
             run.go_on(progress)
             return run.conclude()
 
 
 @dataclass
 class _Search:
-    """A search at work: the study, and what is proposed from it."""
+    """A search at work: its trials, and what is tried next."""
 
     folder: Path
     plan: Plan
-    study: Any
+    trials: Trials
     possible: int | None
     calls: Mapping[str, int]
     has_test: bool
@@ -101,7 +101,7 @@ class _Search:
         self.config = self.plan.base.at()
         self.monitor = self.config.fit.monitor
         every_point = self.possible is not None and self.wanted >= self.possible
-        self._proposer = Proposer(self.study, self.plan.space, self.config.fit.seed, every_point=every_point)
+        self._proposer = Proposer(self.trials.study, self.plan.space, self.config.fit.seed, every_point=every_point)
 
     @property
     def wanted(self) -> int:
@@ -111,17 +111,11 @@ class _Search:
         wanted = self.plan.trials or DEFAULT_TRIALS
         return wanted if self.possible is None else min(wanted, self.possible)
 
-    @property
-    def done(self) -> int:
-        """Trials that have ended."""
-        return sum(trial.state.is_finished() for trial in self._trials() if not _refused(trial))
-
     def go_on(self, progress: Progress) -> None:
         """Train until there are as many trials as wanted, no point is left, or the time is over."""
-        interrupted = [trial for trial in self._trials() if not trial.state.is_finished()]
-        tasks = [task for trial in interrupted if (task := self._again(trial)) is not None]
-        left = self.possible is None or self.possible > sum(not _refused(trial) for trial in self._trials())
-        reached = self.plan.trials is not None and self.done >= self.plan.trials
+        tasks = [task for trial in self.trials.unfinished if (task := self._again(trial)) is not None]
+        left = self.possible is None or self.possible > self.trials.tried
+        reached = self.plan.trials is not None and self.trials.done >= self.plan.trials
         if not (tasks or left or reached):
             self.conclude()
             raise ConfigError(
@@ -138,7 +132,7 @@ class _Search:
                 try:
                     ended = at_work.step(self._report)
                 except (CallsiftError, OSError, KeyboardInterrupt):  # not the trial's fault: it is none of its attempts
-                    self._forgive()
+                    self.trials.forgive()
                     raise
                 for number, outcome in ended:
                     self._end(number, outcome)
@@ -153,20 +147,17 @@ class _Search:
         if not found.ranked:
             why = f"; the last: {found.rows[-1].reason}" if found.rows else " in the time given"
             raise UsageError(f"{self.folder}: none of {len(found.rows)} trials was completed{why}")
-        return dataclasses.replace(found, importance=importance(self.study))
+        return dataclasses.replace(found, importance=importance(self.trials.study))
 
     def _write(self) -> Found:
-        rows = tuple(self._row(trial) for trial in self._trials())
+        rows = self.trials.rows()
         found = Found(rows, self.monitor, {}, self.calls, self.has_test)
         write_trials(self.folder / "trials.csv", rows, [entry.key for entry in self.plan.space.entries])
         drop_weights(self.folder / "trials", found, self.plan.keep, self.plan.seeds)
         if found.ranked:
             best = found.ranked[0]
-            write_best(self.folder / "best.yaml", self._config(self._trials()[best.number].params), best, found)
+            write_best(self.folder / "best.yaml", self._config(self.trials.every()[best.number].params), best, found)
         return found
-
-    def _trials(self) -> list[Any]:
-        return list(self.study.get_trials(deepcopy=False))
 
     def _config(self, point: Point) -> TrainConfig:
         """A point's configuration, to be read from anywhere."""
@@ -182,33 +173,23 @@ class _Search:
 
     def _again(self, trial: Any) -> Task | None:
         """A trial that was running when its process ended goes on, unless it is what ends processes."""
-        attrs, reported = trial.user_attrs, len(trial.intermediate_values)
-        attempts = 1 if reported > attrs.get("reported", 0) else attrs.get("attempts", 1) + 1
-        handle = self._handle(trial)
+        attempts = self.trials.attempts_of(trial)
         if attempts > ATTEMPTS:
             self._end(trial.number, Outcome("failed", reason=f"its process ended in it {ATTEMPTS} times"))
             return None
-        handle.set_user_attr("attempts", attempts)
-        handle.set_user_attr("reported", reported)
+        self.trials.begin_again(trial, attempts)
         return self._task(trial)
-
-    def _forgive(self) -> None:
-        """Take the attempt back from trials that are interrupted, as far as a disk that may be full allows."""
-        with suppress(Exception):
-            for trial in self._trials():
-                if not trial.state.is_finished():
-                    self._handle(trial).set_user_attr("attempts", trial.user_attrs["attempts"] - 1)
 
     def _next(self) -> Task | None:
         """The next trial, written down before it begins; points that the configuration refuses are written, too."""
         over = self.plan.timeout_s is not None and time.monotonic() - self.began_s >= self.plan.timeout_s
         refused = 0
-        while not over and sum(not _refused(trial) for trial in self._trials()) < self.wanted:
+        while not over and self.trials.tried < self.wanted:
             if (point := self._proposer.next()) is None:
                 return None
             if (why := refusal(self.plan.space, self.plan.base, point)) is None:
-                return self._task(self._add(point, "RUNNING", attempts=1, reported=0))
-            self._add(point, "PRUNED", refused=True, reason=f"refused: {why}")
+                return self._task(self.trials.begin(point))
+            self.trials.refuse(point, why)
             refused += 1
             if refused >= REFUSED_IN_A_ROW and not self.plan.space.listed:
                 raise ConfigError(
@@ -216,76 +197,24 @@ class _Search:
                 )
         return None
 
-    def _add(self, point: Point, state: str, **attrs: Any) -> Any:
-        import optuna
-
-        distributions = {entry.key: distribution(entry) for entry in self.plan.space.entries}
-        self.study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState[state], params=dict(point), distributions=distributions, user_attrs=attrs
-            )
-        )
-        return self._trials()[-1]
-
-    def _handle(self, trial: Any) -> Any:
-        import optuna
-
-        return optuna.trial.Trial(self.study, trial._trial_id)
-
     def _report(self, number: int, epoch: int, figure: float) -> bool:
-        trial = self._trials()[number]
-        handle = self._handle(trial)
-        if epoch not in trial.intermediate_values:
-            handle.report(figure, epoch)
-        last = epoch >= self._config(trial.params).fit.epochs
-        return last or not (self.plan.pruning and handle.should_prune())
+        """Write down an epoch's figure. Returns: whether the trial goes on; one in its last epoch does."""
+        last = epoch >= self._config(self.trials.every()[number].params).fit.epochs
+        return not self.trials.report(number, epoch, figure, prune=self.plan.pruning and not last)
 
     def _end(self, number: int, outcome: Outcome) -> None:
-        from optuna.trial import TrialState
-
-        trial = self._trials()[number]
-        handle = self._handle(trial)
-        if number in self._started_s:
-            handle.set_user_attr("seconds", time.monotonic() - self._started_s[number])
-        handle.set_user_attr("reason", outcome.reason)
-        state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[outcome.state]
-        self.study.tell(number, outcome.value, state=state)
+        started_s = self._started_s.get(number)
+        self.trials.end(number, outcome, None if started_s is None else time.monotonic() - started_s)
         found = self._write()
         best = found.ranked[0] if found.ranked else None
-        self.on_trial(Ended(found.rows[number], self.done, self.wanted, best, self._left_s()))
-        ended = [trial for trial in self._trials() if trial.state.is_finished() and not _refused(trial)]
-        last = ended[-HOPELESS_TRIALS:]
-        if len(last) == HOPELESS_TRIALS and (not any(map(_promising, ended)) or all(map(_hopeless, last))):
-            raise UsageError(f"the last {len(last)} trials all failed; the last: {outcome.reason}")
+        self.on_trial(Ended(found.rows[number], self.trials.done, self.wanted, best, self._left_s()))
+        if self.trials.hopeless(HOPELESS_TRIALS):
+            raise UsageError(f"the last {HOPELESS_TRIALS} trials all failed; the last: {outcome.reason}")
 
     def _left_s(self) -> float | None:
-        seconds = [trial.user_attrs["seconds"] for trial in self._trials() if "seconds" in trial.user_attrs]
+        seconds = self.trials.seconds
         if not seconds:
             return None
-        left = (self.wanted - self.done) * float(np.mean(seconds)) / self.plan.jobs
+        left = (self.wanted - self.trials.done) * float(np.mean(seconds)) / self.plan.jobs
         passed = time.monotonic() - self.began_s
         return left if self.plan.timeout_s is None else min(left, max(0.0, self.plan.timeout_s - passed))
-
-    def _row(self, trial: Any) -> TrialRow:
-        states: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-        state = states.get(trial.state.name, "running")
-        settings = {entry.key: entry.value(trial.params[entry.key]) for entry in self.plan.space.entries}
-        attrs = trial.user_attrs
-        value = trial.value if state == "complete" else None
-        return TrialRow(
-            trial.number, state, value, settings, attrs.get("seconds"), attrs.get("reason", ""), _refused(trial)
-        )
-
-
-def _promising(trial: Any) -> bool:
-    """Whether the trial had at least an epoch."""
-    return bool(trial.intermediate_values) or trial.state.name == "COMPLETE"
-
-
-def _hopeless(trial: Any) -> bool:
-    """Whether the trial failed without an epoch, and not by its own settings, which the next one need not have."""
-    return not _promising(trial) and not trial.user_attrs.get("reason", "").startswith((OUT_OF_MEMORY, REFUSED))
-
-
-def _refused(trial: Any) -> bool:
-    return bool(trial.user_attrs.get("refused"))

@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a trial ended. `value`: the monitored figure at its best epoch, the mean over the seeds."""
+    """How a trial ended. `value`: the monitored figure at the epoch that is kept, the mean over the seeds."""
 
     state: Literal["complete", "pruned", "failed"]
     value: float | None = None
@@ -109,14 +109,14 @@ def _train(task: Task, seed: int, report: Report, material: Material, progress: 
 
     for row in _logged(folder):  # an interrupted process may not have reported its last epoch
         on_epoch(row)
-    train(
+    result = train(
         task.manifest, folder, seed_config(task.config, seed), asr=task.asr, diarizer=task.diarizer, resume=True,
         progress=progress, on_epoch=on_epoch, material=material,
     )  # fmt: skip
     figures = [figure_of(row, monitor) for row in _logged(folder)]
     if not all(math.isfinite(figure) for figure in figures):
         raise DataError(f"the validation figure '{monitor}' became {figures[-1]}")
-    return min(figures) if monitor in LOWER_IS_BETTER else max(figures)
+    return figures[int(result["best_epoch"]) - 1]
 
 
 def _logged(folder: Path) -> list[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ MOST_CALLS = 50
 _SHOWN_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 _UNFOLDED = 20
 _ALIKE = 1e-9
+_ORDERS = {"rank_score": "rank, the expected worth of their grade", "propensity": "propensity"}
 
 
 def points_of(gain: Found | None) -> list[Mapping[str, Any]]:
@@ -90,6 +91,7 @@ def _gain(gain: Found | None) -> dict[str, Any] | None:
         "calls": gain["calls"],
         "buyers": gain["buyers"],
         "few": too_few_to_phone(gain),
+        "by": _ORDERS.get(gain.get("by") or "", "score"),
         "chart": chart,
         "points": [{**point, "interval": "" if flat(point) else f"({between(point)})"} for point in shown],
         "areas": areas,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from callsift.decision import by_class, likeliest
 from callsift.errors import DataError, UsageError
 from callsift.evaluation import metrics
 from callsift.evaluation.compare import Tested, clustered, clustered_difference, exchange_test, holm
@@ -50,7 +51,7 @@ class Measure:
         """The class that was answered, or the number."""
         if isinstance(item.said, Mapping):
             grades = np.array([item.said[grade] for grade in self.scheme.grades])
-            return float((self.scheme.membership(self.task) @ grades).argmax())
+            return float(likeliest(by_class(grades, self.scheme, self.task)))
         return float(item.said)
 
 
