@@ -1,4 +1,4 @@
-"""Does evidence tell the truth? Segments that count most taken out, against random ones, with the shipped model.
+"""Does evidence tell the truth? Segments that speak most for and against taken out, and random ones; the shipped model.
 
     python -m benchmarks.faithfulness [--calls 300]
 
@@ -45,7 +45,7 @@ def main() -> None:
         table |= _rows(scorer, "persuasionforgood", dialogues, options.calls)
         data_sha256 = sha256_of_file(folder / "full_dialog.csv")
     print(json.dumps(table, indent=2))
-    record("faithfulness of segment evidence, starter, |change of propensity|", table, data_sha256=data_sha256)
+    record("faithfulness of segment evidence, starter, fall of propensity", table, data_sha256=data_sha256)
 
 
 def _rows(scorer: Scorer, name: str, calls: Sequence[Call], most: int) -> dict[str, dict[str, Any]]:
@@ -56,10 +56,13 @@ def _rows(scorer: Scorer, name: str, calls: Sequence[Call], most: int) -> dict[s
     return {
         f"{name}, {row['remove']} removed": {
             **about,
-            "those that count most": row["top"],
+            "most for": row["top"],
             "random": row["random"],
-            "difference": row["difference"],
-            "p": row["p"],
+            "most against": row["bottom"],
+            "for − random": row["difference"],
+            "p of for": row["p"],
+            "random − against": row["bottom_difference"],
+            "p of against": row["bottom_p"],
         }
         for row in found["rows"]
     }

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from callsift.charts import Answers, Bar, Point, bar_chart, dot_chart, gain_chart, line_chart, reliability_chart
+from callsift.charts.marks import spread, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 BARS = [Bar("full", 0.5, 0.4, 0.6), Bar("no <bottleneck> & more", 0.25, 0.2, 0.3), Bar("a" * 60, -0.1)]
@@ -155,3 +156,19 @@ def test_charts_for_phones_are_narrow() -> None:
     for text in (dots, _reliability([Answers(0, 1, 0.5, 0.5, 1)]), _gain([Point(0.2, 0.3)], [])):
         assert ET.fromstring(text).attrib["width"] == "360"
     assert any((each.text or "").endswith("…") for each in ET.fromstring(dots).iter(f"{SVG}text"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(0.1, 0.1 + 2e-17), (0.1, 0.10000000000000002), (1e-13, 2e-13), (5e9, 5e9 + 1e-6), (0.0, 5e-324), (-3e-9, 2e-9)],
+)
+def test_values_that_are_nearly_one_can_be_drawn(one: float, other: float) -> None:
+    for drawn in (dot_chart, bar_chart):
+        root = ET.fromstring(drawn("Two", "Two.", [Bar("x", one, one, one), Bar("y", other, one, other)]))
+        places = [float(each.attrib["cx"]) for each in root.iter(f"{SVG}circle")]
+        assert all(0 <= place <= 360 for place in places)
+    marks = ticks(*spread([one, other]))
+    assert len(set(marks)) == len(marks)
+    assert 3 <= len(marks) <= 9
+    assert marks[0] <= min(one, other)
+    assert marks[-1] >= max(one, other)

@@ -74,7 +74,8 @@ def test_the_scoring_core_alone_is_enough(told: Path, tmp_path: Path) -> None:
     for name in ("torch", "sklearn", "scipy", "transformers", "lightning", "onnx"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('absent')\n")
     code = (
-        f"import sys\nsys.argv = ['callsift', 'evaluate', 'starter', {str(told)!r}, '--asr', 'none', '--evidence', '0', "
+        "import sys\n"
+        f"sys.argv = ['callsift', 'evaluate', 'starter', {str(told)!r}, '--asr', 'none', '--evidence', '0', "
         f"'--report', {str(tmp_path / 'report')!r}]\nfrom callsift.cli import main\nmain()"
     )
     path = {**os.environ, "PYTHONPATH": str(tmp_path)}

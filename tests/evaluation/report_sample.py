@@ -247,7 +247,8 @@ def sample() -> Json:
         "faithfulness": {
             "calls": 60,
             "rows": [{"remove": k, "top": figure(0.1 * k, 0.03), "random": figure(0.02 * k, 0.01),
-                      "difference": figure(0.08 * k, 0.03), "p": 0.0005 * k} for k in (1, 2, 3)],
+                      "bottom": figure(-0.04 * k, 0.02), "difference": figure(0.08 * k, 0.03), "p": 0.0005 * k,
+                      "bottom_difference": figure(0.06 * k, 0.03), "bottom_p": 0.0007 * k} for k in (1, 2, 3)],
             "note": "Of 173 calls the 60 with at least four segments.",
         },
         "mistakes": mistakes(),

@@ -186,7 +186,9 @@ def test_gain_is_of_the_order_in_which_calls_are_phoned() -> None:
 
 
 def test_gain_of_segments_is_by_their_own_propensity() -> None:
-    items = [replace(item(at, "yes" if at < 2 else "no", likely=1 - at / 10, rank=5.0), segment_id="0") for at in range(9)]
+    items = [
+        replace(item(at, "yes" if at < 2 else "no", likely=1 - at / 10, rank=5.0), segment_id="0") for at in range(9)
+    ]
     found = _gain(items)
     assert found is not None
     assert (found["by"], found["auroc"]["value"]) == ("propensity", 1.0)
@@ -198,3 +200,26 @@ def test_no_gain_without_both_kinds() -> None:
     assert _gain([item(at, ("yes", "no")) for at in range(5)]) is None
     plain = SCHEME.model_copy(update={"positive": ()})
     assert _gain([item(0, "yes"), item(1, "no")], plain) is None
+
+
+@pytest.mark.parametrize("error", [0.1, 0.3, 0.7])
+@pytest.mark.parametrize("count", [20, 56, 104])
+def test_parts_of_equal_errors_are_never_worse(error: float, count: int) -> None:
+    """Their means differ in the last digit, or not at all."""
+    each, owners = np.full(count, error), np.arange(count).astype(str)
+    each[::2] += 1e-17
+    for size in (10, 13):
+        assert worse_by_chance(each, np.arange(count) < size, owners, more_is_worse=True) == 1.0
+    assert worse_by_chance(-each, np.arange(count) < 10, owners, more_is_worse=False) == 1.0
+
+
+def test_parts_have_names_of_their_own() -> None:
+    """What people can't tell apart is one part: clips of 3 s, calls of a minute, confidences of nearly 1."""
+    clips = tables([item(at, seconds=2.0 if at < 10 else 3.0 + at / 5000) for at in range(40)])["length"]
+    assert [(row["name"], row["calls"]) for row in clips] == [("2.0 s", 10), ("3.0 s", 30)]
+    calls = tables([item(at, seconds=60.0 + at / 50 if at < 30 else 90.0) for at in range(40)])["length"]
+    assert [(row["name"], row["calls"]) for row in calls] == [("1:00", 30), ("1:30", 10)]
+    sure = tables([item(at, confidence=0.5 if at < 4 else 1 - at / 10000) for at in range(40)])["asr_confidence"]
+    assert [(row["name"], row["calls"]) for row in sure] == [("0.50–1.00", 14), ("1.00", 26)]
+    named = tables([item(at, group=f"g{at // 2}" if at < 28 else "5 other groups") for at in range(40)])["group"]
+    assert len({row["name"] for row in named}) == len(named) == 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from callsift.evaluation.metrics import Metric, accuracy, correlation, macro_f1,
 from callsift.evaluation.ranking import auroc
 from callsift.evaluation.sentiment import acc2_non0
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Random = np.random.Generator
 
 

@@ -160,3 +160,23 @@ def test_curves_come_with_the_figures_when_asked_for() -> None:
     assert sum(each["count"] for each in found["propensity"]["bins"]) == 4
     assert [each["right"] for each in found["propensity"]["bins"]] == [0.0, 0.0, 1.0]
     assert all(each["low"] >= 0.5 for each in found["donated"]["bins"])
+
+
+def test_an_honest_model_of_groups_that_are_alike_shows_more_by_chance() -> None:
+    """Forty customers of eight calls each, all bought or none: no more evidence than forty calls."""
+    sure = np.repeat(np.random.default_rng(0).random(40), 8)
+    answers, truth = np.stack([1 - sure, sure], axis=1), (sure > 0.5).astype(np.int64)
+    customers = [str(at // 8) for at in range(320)]
+    alone = figures_of_answers(answers[::8], truth[::8], event=1, draws=10)["ece_mass_chance"]
+    found = figures_of_answers(answers, truth, event=1, draws=10, groups=customers)["ece_mass_chance"]
+    one_by_one = figures_of_answers(answers, truth, event=1, draws=10)["ece_mass_chance"]
+    assert found > 2 * one_by_one
+    assert found == pytest.approx(alone, rel=0.15)
+
+
+def test_a_calibration_error_is_never_above_one() -> None:
+    """Wherever it is high and draws are lower, the basic interval reaches as far above."""
+    answers = np.full((4, 2), [0.01, 0.99]) + np.arange(4)[:, None] * 1e-4 * np.array([[1, -1]])
+    found = figures_of_answers(answers, np.array([0, 0, 0, 1]))
+    assert found["ece_mass"]["high"] == 1.0
+    assert found["ece_mass"]["value"] < 1.0

@@ -61,7 +61,7 @@ def test_a_comparison_is_readable_everywhere(tmp_path: Path, tab: Tab) -> None:
     page.write_text(as_html(side_by_side(rows, "test", through, draws=20), made), "utf-8")
     furthest = "Math.max(...[...document.querySelectorAll('svg')].map(each => each.getBoundingClientRect().right))"
     for device, width_px in WIDTHS_PX.items():
-        assert {mode: look(tab, page, device, mode, unfold=True).wrong for mode in MODES} == {mode: [] for mode in MODES}
+        assert [look(tab, page, device, mode, unfold=True).wrong for mode in MODES] == [[]] * len(MODES)
         asked = tab.ask("Runtime.evaluate", expression=furthest, returnByValue=True)
         assert 0 < asked["result"]["value"] <= width_px
 

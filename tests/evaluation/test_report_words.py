@@ -140,7 +140,8 @@ def test_what_the_model_may_know_of_the_calls_stands_on_top() -> None:
 
 def _faithful(calls: int, *differences: tuple[float, float]) -> Json:
     rows = [
-        {"remove": remove, "top": figure(0.1 * at), "random": figure(0.05), "p": 0.0002,
+        {"remove": remove, "top": figure(0.1 * at), "random": figure(0.05), "p": 0.0002, "bottom": figure(-0.1),
+         "bottom_difference": figure(0.15, 0.1), "bottom_p": 0.0002,
          "difference": {"value": (low + high) / 2, "low": low, "high": high}}
         for at, (remove, (low, high)) in enumerate(zip((1, 2, "a fifth"), differences, strict=True))
     ]  # fmt: skip
@@ -151,7 +152,7 @@ def _faithful(calls: int, *differences: tuple[float, float]) -> Json:
     ("calls", "several", "said"),
     [
         (60, (0.1, 0.2), "the evidence holds"),
-        (60, (-0.1, 0.2), "It is not shown"),
+        (60, (-0.1, 0.2), "It is only in part shown"),
         (60, (-0.2, -0.1), "do not rely"),
         (12, (0.1, 0.2), "Of 12 calls, hardly anything can be concluded."),
     ],
@@ -161,6 +162,18 @@ def test_evidence_is_judged_by_several_segments_removed(calls: int, several: tup
     assert page is not None
     assert said in page["verdict"]
     assert {row["cells"][-1]["value"] for row in page["rows"]} == {"<0.001"}
+
+
+def test_evidence_must_hold_at_both_ends() -> None:
+    found = _faithful(60, (0.1, 0.2), (0.1, 0.2), (0.1, 0.2))
+    for row in found["rows"]:
+        row["bottom_difference"] = figure(0.0, 0.1)
+    assert "only in part" in faithfulness_of_page(found)["verdict"]  # type: ignore[index]
+    for row in found["rows"]:
+        row["difference"] = figure(0.0, 0.1)
+    assert "It is not shown" in faithfulness_of_page(found)["verdict"]  # type: ignore[index]
+    found["rows"][1]["bottom_difference"] = figure(-0.2, 0.1)
+    assert "do not rely" in faithfulness_of_page(found)["verdict"]  # type: ignore[index]
 
 
 def test_rows_that_remove_the_same_say_so() -> None:

@@ -56,3 +56,9 @@ def _contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_a_share_is_never_all_or_nothing_by_rounding() -> None:
+    shares = (0.0, 1e-12, 0.004, 0.005, 0.5, 0.995, 0.996, 1 - 1e-12, 1.0)
+    shown = ["0 %", "0 %", "<1 %", "<1 %", "50 %", ">99 %", ">99 %", "100 %", "100 %"]
+    assert [percent(share).replace("\u00a0", " ") for share in shares] == shown

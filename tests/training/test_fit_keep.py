@@ -16,6 +16,7 @@ from callsift.training.material import Material
 from callsift.training.run import load_run, train
 from callsift.training.search_trial import Task, run_task
 from tests.training import test_fit_resume as resumed
+from tests.training.test_fit_ranks import same
 
 WORSE = 0.4
 """Validation losses from epoch to epoch: the first is the best one."""
@@ -43,7 +44,7 @@ def test_the_last_epoch_is_kept_and_patience_stops_nothing(tmp_path: Path, ever_
     assert (last.best_epoch, last.epochs) == (3, 3)
     state = load_file(tmp_path / "last/checkpoints/last/state.safetensors")
     kept = load_file(tmp_path / "last/checkpoints/best/network.safetensors")
-    assert resumed.same(kept, {name: state[f"network.{name}"] for name in kept})
+    assert same(kept, {name: state[f"network.{name}"] for name in kept})
 
 
 @pytest.mark.parametrize("instant", ["the second epoch's second step", "the state written, best not in its place"])

@@ -1,8 +1,14 @@
-"""A benchmark's data, read once: what a folder holds is kept beside the results, so that a run can go on unchanged."""
+"""A benchmark's data, read once: what a folder holds is kept beside the results, so that a run can go on unchanged.
+
+What is read lies in OUT/data.new until the run that it is for is found to be the one that was begun in OUT; only then
+does it take the place of OUT/data (`take_over`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +17,32 @@ from callsift.canonical import sha256_of_json
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
 from callsift.files import read_json, write_json
+from callsift.training.hashes import array_files, content_of
+from callsift.types import Call, StreamRef
 
 DATA: Final = "data"
+_NEW, _OLD = "data.new", "data.old"
+_OURS: Final = (DATA, _NEW, _OLD, "trials")
+"""The folders in OUT."""
 _CONTENTS, _CALLS = "contents.json", "calls.jsonl"
+_FORM: Final = 2
+"""One more whenever `contents.json` says something else."""
 
 
-def read_data(benchmark: Benchmark, source: Path, out: Path) -> Contents:
-    """What `source` holds of the data set. Arrays, and what was read, are kept in `out`/data.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read. Arrays are named as they will lie in OUT/data.
 
-    The arrays are not written anew while nothing in `source` changes: trainings that are done know them by their time
-    of change.
+    `arrays_sha256`: of the content of their files; None where there are none. `fresh`: they are in OUT/data.new.
+    """
+
+    contents: Contents
+    arrays_sha256: str | None
+    fresh: bool
+
+
+def read_data(benchmark: Benchmark, source: Path, out: Path) -> Found:
+    """What `source` holds of the data set: as it is kept in `out`/data, or read anew where anything in it changed.
 
     Raises:
         UsageError: no folder, or not in the layout in which the data set is published; shows the layout.
@@ -28,33 +50,56 @@ def read_data(benchmark: Benchmark, source: Path, out: Path) -> Contents:
     """
     if not source.is_dir():
         raise UsageError(f"--data {source} is no folder. {expected(benchmark)}")
+    if not (out / DATA).exists() and (out / _OLD).is_dir():
+        (out / _OLD).rename(out / DATA)  # a process was killed in `take_over`
     made_from = _state(benchmark, source)
-    kept = out / DATA / _CONTENTS
-    if kept.is_file() and read_json(kept)["made_from"] == made_from:
-        return _kept(out)
-    (out / DATA).mkdir(parents=True, exist_ok=True)
-    kept.unlink(missing_ok=True)
-    found = _read(benchmark, source, out / DATA)
-    write_manifest(out / DATA / _CALLS, found.calls)
+    for name in (DATA, _NEW):
+        kept = out / name / _CONTENTS
+        if kept.is_file() and read_json(kept)["made_from"] == made_from:
+            return _kept(out, name)
+    shutil.rmtree(out / _NEW, ignore_errors=True)
+    (out / _NEW).mkdir(parents=True)
+    found = _read(benchmark, source, out / _NEW)
+    write_manifest(out / _NEW / _CALLS, found.calls)
     plain: dict[str, Any] = {
         "made_from": made_from,
         "counts": [asdict(count) for count in found.counts],
         "streams": sorted(found.streams),
         "absent": list(found.absent),
         "tested_on": found.tested_on,
+        "arrays_sha256": _arrays_sha256(found.calls),
     }
-    write_json(kept, plain)
-    return _kept(out)  # as it will be read when the run goes on: times are rounded in a manifest
+    write_json(out / _NEW / _CONTENTS, plain)  # at last: with it the folder is whole
+    return _kept(out, _NEW)  # as it will be read when the run goes on: times are rounded in a manifest
+
+
+def take_over(found: Found, out: Path) -> None:
+    """Put what was read anew into its place."""
+    if found.fresh:
+        if (out / DATA).exists():
+            shutil.rmtree(out / _OLD, ignore_errors=True)
+            (out / DATA).rename(out / _OLD)
+        (out / _NEW).rename(out / DATA)
+        shutil.rmtree(out / _OLD, ignore_errors=True)
+
+
+def drop(out: Path) -> None:
+    """Remove what was read anew and did not take its place."""
+    shutil.rmtree(out / _NEW, ignore_errors=True)
 
 
 def check_apart(source: Path, out: Path) -> None:
-    """Refuse results inside the data: what is written there would be data that changed, at the next look.
+    """Refuse results inside the data, and data inside the results' own folders: either would change the data.
 
     Raises:
-        UsageError: `out` lies in `source`, or is it.
+        UsageError: `out` lies in `source`, or is it; or `source` lies where the results' data or trainings do.
     """
-    if out.resolve().is_relative_to(source.resolve()):
+    here, there = out.resolve(), source.resolve()
+    if here.is_relative_to(there):
         raise UsageError(f"-o {out} lies in the data's folder {source}, which is only read; name one outside of it")
+    for name in _OURS:
+        if there.is_relative_to(here / name):
+            raise UsageError(f"--data {source} lies in {out / name}, where -o {out} is written; name another -o")
 
 
 def expected(benchmark: Benchmark) -> str:
@@ -89,19 +134,41 @@ def _read(benchmark: Benchmark, source: Path, scratch: Path) -> Contents:
     return found
 
 
-def _kept(out: Path) -> Contents:
-    plain = read_json(out / DATA / _CONTENTS)
-    return Contents(
-        read_manifest(out / DATA / _CALLS).calls,
+def _kept(out: Path, name: str) -> Found:
+    folder = out / name
+    plain = read_json(folder / _CONTENTS)
+    contents = Contents(
+        tuple(_as_lying(read_manifest(folder / _CALLS).calls, folder, out / DATA)),
         tuple(Count(**count) for count in plain["counts"]),
         frozenset(plain["streams"]),
         tuple(plain["absent"]),
         plain["tested_on"],
     )
+    return Found(contents, plain["arrays_sha256"], fresh=name == _NEW)
+
+
+def _as_lying(calls: Iterable[Call], now: Path, then: Path) -> Iterator[Call]:
+    """The calls with the arrays that are `now` in a folder named as in the one where they will be `then`."""
+
+    def moved(ref: StreamRef) -> StreamRef:
+        return replace(ref, path=then / ref.path.relative_to(now)) if ref.path.is_relative_to(now) else ref
+
+    for call in calls:
+        segments = (
+            replace(segment, streams={name: moved(ref) for name, ref in segment.streams.items()})
+            for segment in call.segments
+        )
+        yield replace(call, segments=tuple(segments))
+
+
+def _arrays_sha256(calls: Iterable[Call]) -> str | None:
+    """The hash of the files of arrays in the calls' order: what stands in them is not in the calls."""
+    files = dict.fromkeys(file for call in calls for file in array_files(call))
+    return sha256_of_json([content_of(file) for file in files]) if files else None
 
 
 def _state(benchmark: Benchmark, source: Path) -> str:
     """What decides what is read: the version of the reading code, and every file's name, size and time of change."""
     files = sorted(path for path in source.rglob("*") if path.is_file())
     states = [[str(path.relative_to(source)), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in files]
-    return sha256_of_json([str(source.resolve()), benchmark.reading, states])
+    return sha256_of_json([str(source.resolve()), _FORM, benchmark.reading, states])

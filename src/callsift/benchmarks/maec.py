@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
+from callsift.canonical import sha256_of_json
 from callsift.errors import DataError, UsageError
 from callsift.files import atomic_writer, sha256_of_file
 from callsift.types import Call, FloatArray, Segment, StreamRef, Turn
@@ -38,7 +39,8 @@ def read(folder: Path, work: Path) -> Contents:
     calls = _labelled(folder / _CALLS)
     measures = _measures(folder / _COLUMNS)
     sentences = _sentences(folder / _SENTENCES, calls)
-    arrays = work / f"{STREAM}-{sha256_of_file(folder / _SENTENCES)[:16]}"
+    made_of = sha256_of_json([sha256_of_file(folder / name) for name in (_CALLS, _SENTENCES)])
+    arrays = work / f"{STREAM}-{made_of[:16]}"  # a file is named by the place of its call in the one table
     found = tuple(
         replace(call, segments=_segments(call, sentences[call.call_id], arrays / f"{at:05d}.npz", folder / _SENTENCES))
         for at, call in enumerate(calls.values())

@@ -169,8 +169,8 @@ BENCHMARK: Final = Benchmark(
         "call is one item, however long.",
         "Two accuracies on the five grades are published for the paper's network: 60.28 in the draft's table, which "
         "stands at its row, and 49.04 in the notes on the final paper, both beside 76.60 on two. The two do not agree.",
-        "The draft says nothing of the chances of noise, other speed and masking: here each has a half, as every effect "
-        "of the public code, which gives a copy one kind of effect and shifts its pitch in the place of its speed. The "
+        "The draft says nothing of the chances of noise, other speed and masking: here each has a half, as has every "
+        "effect of the public code, which gives a copy one kind of effect and shifts its pitch, not its speed. The "
         "code's learning rate is fixed and its epochs have no limit but the early stop; here the rate rises and falls "
         "as a cosine over 60 epochs at most.",
         "How MMML was repeated on MarketCalls is not said: row mmml has the encoders and sizes of row paper.",

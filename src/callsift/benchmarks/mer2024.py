@@ -277,7 +277,8 @@ BENCHMARK: Final = Benchmark(
     metrics=("weighted_f1", "accuracy", "macro_f1"),
     notes=(
         "Clips without label, where there are some, are in OUT/data/pool.jsonl. To learn from them, as the challenge "
-        "means it: callsift self-train OUT/manifest.jsonl --pool OUT/data/pool.jsonl -o RUN --set labels=OUT/labels.yaml",
+        "means it: callsift self-train OUT/manifest.jsonl --pool OUT/data/pool.jsonl -o RUN --set "
+        "labels=OUT/labels.yaml",
         "AGT's authors first tuned CLIP and Baichuan on the labelled clips; here their features are as MERTools makes "
         "them. Of the published figure's sizes and rates nothing is known here: those of the rows are our own.",
         "The winner of the track reached a weighted F1 of 0.9015; the row 'agt' learns from the labelled clips alone.",

@@ -158,10 +158,11 @@ def _of_line(row: Any) -> Utterance:
         raise TypeError(f"a line is an object of video_id, clip_id, text, label, split and audio73, not {row!r:.40}")
     values = None
     if row.get("audio73"):
-        values = np.array(row["audio73"], dtype=np.float32)
-        if values.ndim != 1:
-            raise ValueError(f"audio73 must be a list of numbers, and is of shape {values.shape}")
-        values = values[None]
+        with np.errstate(over="ignore"):  # what is too large is missing, as in a feature file
+            values = np.array([row["audio73"]], dtype=np.float32)
+        if values.ndim != 2:
+            raise ValueError(f"audio73 must be a list of numbers, and is of shape {values.shape[1:]}")
+        values[~np.isfinite(values)] = np.nan
     video, clip, text = (_said(row, key) for key in ("video_id", "clip_id", "text"))
     more = {"zh": _said(row, "text_zh") if row.get("text_zh") else ""}
     return Utterance(video, clip, text, _label(row["label"]), SPLITS[row["split"]], values, more=more)

@@ -87,7 +87,8 @@ def plan(benchmark: Benchmark, contents: Contents, source: Path, out: Path, want
         if isinstance(found, str):
             left_out[row.name] = found
             continue
-        made.append(_row(benchmark, row, [*row.settings, *found, *wanted.settings], validation, source))
+        first = None if row.pretrain is None else partial(_calls_before, row.pretrain, source, wanted.few)
+        made.append(_row(benchmark, row, [*row.settings, *found, *wanted.settings], validation, first))
         kept.append(row)
     if not made:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
@@ -134,17 +135,24 @@ def _lacking_first(pretrain: Pretrain, source: Path) -> str | None:
     return None if found else "what it learns first is not there; the layout says where it belongs"
 
 
-def _row(benchmark: Benchmark, row: Row, settings: Sequence[str], validation: float, source: Path) -> studies.Row:
+def _row(
+    benchmark: Benchmark,
+    row: Row,
+    settings: Sequence[str],
+    validation: float,
+    first: Callable[[frozenset[str]], Sequence[Call]] | None,
+) -> studies.Row:
     config = _configured(benchmark, row.name, settings, validation)
     before = None
-    if row.pretrain is not None:
-        first = _configured(benchmark, row.name, [*settings, *row.pretrain_settings], 0.0)
-        before = studies.Before(first, partial(_calls_before, row.pretrain, source))
+    if first is not None:
+        before = studies.Before(_configured(benchmark, row.name, [*settings, *row.pretrain_settings], 0.0), first)
     return studies.Row(row.name, config, tuple(settings), before=before)
 
 
-def _calls_before(pretrain: Pretrain, source: Path, unheard: frozenset[str]) -> Sequence[Call]:
-    return pretrain(source, unheard)
+def _calls_before(pretrain: Pretrain, source: Path, few: int | None, unheard: frozenset[str]) -> Sequence[Call]:
+    """What is learned first; of a try, no more calls than it has itself."""
+    found = pretrain(source, unheard)
+    return found if few is None else few_of(found, few, "folds", "call")
 
 
 def _configured(benchmark: Benchmark, name: str, settings: Sequence[str], validation: float) -> TrainConfig:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callsift.charts import Bar, bar_chart
+from callsift.training.studies.few_groups import drawn_anew, too_few_groups
 
 NAMES = {
     "accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1", "uar": "UAR",
@@ -90,8 +91,10 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     """What a reader must know, a sentence each."""
     first = next(iter(results["rows"]))
     design = results["design"]
-    groups = max((row.get("groups", 0) for row in results["rows"].values()), default=0)
-    drawn = "groups" if groups > 1 else "calls"
+    groups, items = (
+        max((row.get(what, 0) for row in results["rows"].values()), default=0) for what in ("groups", "items")
+    )
+    drawn = drawn_anew(groups, items)
     seeds = design["seeds"]
     said = f"Mean over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {seeds[0]} alone"
     again = f"{drawn} and seeds" if len(seeds) > 1 else drawn
@@ -100,14 +103,18 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
         + ("; ±: standard deviation over seeds." if len(seeds) > 1 else "."),
         f"p: paired exchange test of {name_of(results['metrics'][0])} against row {first}, with Holm's correction, "
         + ("group by group." if any("by_group" in row for row in results["rows"].values()) else "call by call."),
+        *too_few_groups(groups, items),
         f"Tested on {results['tested_on']}.",
     ]
+    if ", " in results["commit"]:
+        notes.append(f"Trained at commits {results['commit']}: the code had changed between these trainings.")
     if any("published" in f for row in results["rows"].values() for f in row["figures"].values()):
         notes.append("Published figures are of others' code, splits and seeds; they stand beside ours for context.")
     notes += [f"{name}: {row['source']}" for name, row in results["rows"].items() if row.get("source")]
     notes += [
         f"{name} learns {before['calls']:,} calls of {before['groups']} groups first, less those of the groups that "
-        f"it is validated or tested on (data {before['sha256'][:12]})."
+        f"it is validated or tested on (data {before['sha256'][:12]})"
+        + (f", with {' '.join(before['settings'])}." if before["settings"] else ".")
         for name, row in results["rows"].items()
         if (before := row.get("before"))
     ]

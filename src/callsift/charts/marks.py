@@ -15,6 +15,7 @@ LETTER_PX = 7.2
 """Width of a letter at 13 px, about: labels get as much room as the longest needs."""
 LONGEST_LABEL = 36
 COLOURS = 4
+_ALIKE, _LEAST = 1e-9, 1e-300
 
 _STYLE = (
     "<style>"
@@ -132,7 +133,7 @@ def percent_mark(share: float) -> str:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Lowest and highest, never equal.
+    """Lowest and highest, never equal; what differs by rounding alone is equal.
 
     Raises:
         ValueError: none, or one that is not finite.
@@ -140,13 +141,15 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     if not values or not all(map(isfinite, values)):
         raise ValueError(f"a chart needs finite values, at least one, not {list(values)}")
     low, high = min(values), max(values)
-    return (low, high) if low < high else (low, low + (abs(low) or 1.0))
+    alike = high - low <= max(_ALIKE * max(abs(low), abs(high)), _LEAST)
+    return (low, low + (abs(low) if abs(low) > _LEAST else 1.0)) if alike else (low, high)
 
 
 def ticks(low: float, high: float) -> list[float]:
     """Round numbers around low … high, four to nine of them."""
     rough = (high - low) / 5
-    power = 10.0 ** floor(log10(rough))
+    places = floor(log10(rough))
+    power = 10.0**places
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(step * at, 12) for at in range(first, last + 1)]
+    return [round(step * at, 2 - places) for at in range(first, last + 1)]

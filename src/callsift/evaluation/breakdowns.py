@@ -24,6 +24,7 @@ from callsift.labels import LabelScheme
 FEW = 10
 """Rows of fewer items say so (`few`)."""
 RISK = 0.05
+_ALIKE = 1e-9
 _MOST_GROUPS = 10
 _LENGTHS, _CONFIDENCES = 4, 3
 
@@ -114,7 +115,8 @@ def worse_by_chance(
     each: NDArray[np.float64], chosen: NDArray[np.bool_], owners: NDArray[np.str_], *, more_is_worse: bool
 ) -> float:
     """The two-sided p-value of the difference between the mean of `chosen` and of the rest, all (items,); 1 where the
-    chosen ones are the better, or there is no rest, or the chosen ones are all drawn as one.
+    chosen ones are the better, or no worse but by rounding, or there is no rest, or the chosen ones are all drawn as
+    one.
 
     A score test: under the null both have one mean m, and the difference varies as Σ over owners of
     (Σ chosen (v − m)/n₁ − Σ rest (v − m)/n₂)², which holds for items that belong together (Liang & Zeger 1986) and
@@ -123,7 +125,7 @@ def worse_by_chance(
     if chosen.all() or len(set(owners[chosen].tolist())) < 2:
         return 1.0
     gap = float(each[chosen].mean() - each[~chosen].mean())
-    if (gap <= 0) if more_is_worse else (gap >= 0):
+    if (gap if more_is_worse else -gap) <= _ALIKE * float(np.abs(each).max()):
         return 1.0
     weight = np.where(chosen, 1.0 / chosen.sum(), -1.0 / (~chosen).sum())
     of_owner = np.bincount(np.unique(owners, return_inverse=True)[1], weights=(each - each.mean()) * weight)
@@ -150,13 +152,16 @@ def _by_group(items: Sequence[Graded]) -> list[Row]:
     rest = rows[_MOST_GROUPS:]
     if len(rest) > 1:
         others = sorted(at for _, members in rest for at in members)
-        return [*rows[:_MOST_GROUPS], (f"{len(rest)} other groups", others)]
+        name = f"{len(rest)} other groups"
+        while any(name == taken for taken, _ in rows[:_MOST_GROUPS]):
+            name = f"({name})"
+        return [*rows[:_MOST_GROUPS], (name, others)]
     return rows
 
 
 def _by_confidence(items: Sequence[Graded]) -> list[Row]:
     sure = [item.confidence for item in items]
-    return [*_binned(sure, _CONFIDENCES, lambda low, high: f"{low:.2f}–{high:.2f}"), *_without(sure, "not known")]
+    return [*_binned(sure, _CONFIDENCES, _confidence), *_without(sure, "not known")]
 
 
 def _named(names: Iterable[str]) -> list[Row]:
@@ -168,19 +173,20 @@ def _named(names: Iterable[str]) -> list[Row]:
 
 
 def _binned(values: Sequence[float | None], bins: int, show: Callable[[float, float], str]) -> list[Row]:
-    """Items with a value in bins of about as many, smallest first, named by their smallest and largest value."""
+    """Items with a value in bins of about as many, smallest first, named by their smallest and largest value; bins of
+    one name are one."""
     known = [at for at, value in enumerate(values) if value is not None]
     if not known:
         return []
     numbers: NDArray[np.float64] = np.array([values[at] for at in known], dtype=np.float64)
     edges = np.quantile(numbers, np.arange(1, bins) / bins)
     places = np.searchsorted(edges, numbers, side="left")
-    rows: list[Row] = []
+    rows: dict[str, list[int]] = {}
     for place in np.unique(places):
         inside = np.flatnonzero(places == place)
         low, high = float(numbers[inside].min()), float(numbers[inside].max())
-        rows.append((show(low, high), [known[int(at)] for at in inside]))
-    return rows
+        rows.setdefault(show(low, high), []).extend(known[int(at)] for at in inside)
+    return [(name, sorted(members)) for name, members in rows.items()]
 
 
 def _without(values: Sequence[float | None], name: str) -> list[Row]:
@@ -190,9 +196,16 @@ def _without(values: Sequence[float | None], name: str) -> list[Row]:
 
 def _minutes(low_s: float, high_s: float) -> str:
     if high_s < 60:  # clips: many would be of the same whole second
-        return f"{low_s:.1f} s" if low_s == high_s else f"{low_s:.1f}–{high_s:.1f} s"
-    one, other = (f"{int(seconds // 60)}:{int(seconds % 60):02d}" for seconds in (low_s, high_s))
-    return one if one == other else f"{one}–{other}"
+        return f"{_span(f'{low_s:.1f}', f'{high_s:.1f}')} s"
+    return _span(*(f"{int(seconds // 60)}:{int(seconds % 60):02d}" for seconds in (low_s, high_s)))
+
+
+def _confidence(low: float, high: float) -> str:
+    return _span(f"{low:.2f}", f"{high:.2f}")
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low}–{high}"
 
 
 def _segments(low: float, high: float) -> str:

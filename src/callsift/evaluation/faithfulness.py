@@ -1,9 +1,11 @@
-"""Whether evidence tells the truth: does taking out the segments that count most move the answer more than others do?
+"""Whether evidence tells the truth: does the answer fall further without what speaks for it than without other parts?
 
 The deletion test of attributions (Samek et al. 2017, «Evaluating the visualization of what a deep neural network has
-learned»; "comprehensiveness" of DeYoung et al. 2020, ERASER), with random segments of the same call beside it. Each
-segment's contribution was found by leaving out that one alone. So with one segment removed the top must win, by
-construction; with several it wins only if contributions hold together, which a recurrent network does not promise.
+learned»; "comprehensiveness" of DeYoung et al. 2020, ERASER), with random segments of the same call beside it: how far
+the quantity falls, with its sign, without the segments that speak most for it, without those that speak most against
+it, and without any. (By its size alone a right contribution may cancel another, and both look wrong.) Each segment's
+contribution was found by leaving out that one alone. So with one segment removed both ends must win, by construction;
+with several they win only if contributions hold together, which a recurrent network does not promise.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain, combinations
+from math import comb
 from typing import Any, Final
 
 import numpy as np
@@ -31,12 +35,12 @@ MOST_CALLS: Final = 300
 """Calls looked at: each costs its preparation and encoding, and about a hundred passes through the `call` graph."""
 LEAST_SEGMENTS: Final = 4
 RANDOM_DRAWS: Final = 20
-"""Random choices of segments in a call, of which the mean is taken."""
+"""Random choices of segments in a call, of which the mean is taken; all choices, where there are no more."""
 FIFTH: Final = "a fifth"
 REMOVED: Final[tuple[int | str, ...]] = (1, 2, 3, FIFTH)
 NOTE: Final = (
-    "With 1 segment removed the top moves most by construction, as its contribution is measured so; "
-    "2 and more are the check. A fifth of the segments is never less than 2."
+    "With 1 segment removed both ends do so by construction, as contributions are measured so; 2 and more are the "
+    "check. A fifth of the segments is never less than 2."
 )
 
 
@@ -49,20 +53,22 @@ def faithfulness(
     seed: int = 0,
     progress: Progress = silently,
 ) -> dict[str, Any] | None:
-    """How far the quantity that evidence explains moves without the top segments of a call, and without random ones.
+    """How far the quantity that evidence explains falls without the segments of a call that speak most for it, without
+    those that speak most against it, and without random ones.
 
     Args:
         scorer: of a model that answers for the call.
         calls: those with fewer than `LEAST_SEGMENTS` segments, or that can't be scored, are left out.
         most: how many to look at, drawn by `seed`.
-        draws: random choices of segments in each.
+        draws: random choices of segments in each; all, where there are no more.
         seed: of both draws. The order of the calls makes no difference.
         progress: shows how far it is.
 
     Returns: `calls`, `segments` (their mean number in a call), `draws`, `note`, and `rows`: for every `remove` (1, 2,
-        3, "a fifth") |quantity moved|, the mean over the calls: `top`, `random` and their `difference`, each
-        {value, low, high}, 95 % bootstrap intervals over groups of calls, and `p`, two-sided, of the exchange test.
-        None where no call can be looked at, or the model answers for segments.
+        3, "a fifth") the quantity with all segments less that without: the mean over the calls without the `top`
+        segments, `random` ones and the `bottom` ones, and by how much top exceeds random (`difference`) and random
+        bottom (`bottom_difference`). Each {value, low, high}, 95 % bootstrap intervals over groups of calls; `p` and
+        `bottom_p`, two-sided, of the exchange test. None where no call can be looked at, or the model answers for segments.
     """
     desk = desk_of(scorer)
     if desk.subject.target != "call":
@@ -96,48 +102,55 @@ def _drawn(calls: Sequence[Call], seed: int) -> list[Call]:
 
 def moved_of(scorer: Scorer, call: Call, draws: int, seed: int) -> dict[str, Any] | None:
     """Of a call: `segments`, how many, and `moved`; None where it has too few segments or can't be scored."""
-    quantity = _quantity(scorer, call)
-    if quantity is None:
-        return None
     random = np.random.default_rng([seed, zlib.crc32(call.call_id.encode())])
-    return {"segments": len(quantity.vectors), "moved": _moved(quantity, draws, random)}
-
-
-def _quantity(scorer: Scorer, call: Call) -> Quantity | None:
-    """What is explained of a call, if it can be looked at."""
     try:
         prepared = scorer.pipeline.prepare(call)
         if len(prepared.segments) < LEAST_SEGMENTS:
             return None
         vectors, _ = scorer.vectors(prepared)
+        return {"segments": len(vectors), "moved": _moved(scorer.quantity(vectors), draws, random)}
     except CallsiftError:
         return None
-    return scorer.quantity(vectors)
 
 
-def _moved(quantity: Quantity, draws: int, random: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """By how many segments are removed: |change| without the top ones, and its mean without random ones."""
+def _moved(quantity: Quantity, draws: int, random: np.random.Generator) -> dict[str, tuple[float, float, float]]:
+    """By how many segments are removed: by how much the quantity falls without the top ones, without the bottom ones,
+    and in the mean without random ones."""
     count, now = len(quantity.vectors), float(quantity.here[0])
     assert quantity.weights is not None
-    order = np.argsort(-np.abs(quantity.weights), kind="stable")
+    order = np.argsort(-quantity.weights, kind="stable")
     sizes = [max(2, -(-count // 5)) if isinstance(remove, str) else remove for remove in REMOVED]
-    gone = [
-        part for size in sizes for part in (order[:size], *(random.permutation(count)[:size] for _ in range(draws)))
-    ]
-    less = quantity.of(len(gone), lambda number: np.delete(quantity.vectors, gone[number], axis=0))
-    change = np.abs(now - less).reshape(len(REMOVED), 1 + draws)
-    return {str(remove): (float(row[0]), float(row[1:].mean())) for remove, row in zip(REMOVED, change, strict=True)}
+    chosen = [(order[:size], order[-size:], *_choices(count, size, draws, random)) for size in sizes]
+    gone = list(chain.from_iterable(chosen))
+    falls = now - quantity.of(len(gone), lambda number: np.delete(quantity.vectors, gone[number], axis=0))
+    rows = np.split(falls, np.cumsum([len(each) for each in chosen])[:-1])
+    return {
+        str(remove): (float(row[0]), float(row[1]), float(row[2:].mean()))
+        for remove, row in zip(REMOVED, rows, strict=True)
+    }
 
 
-def _row(remove: int | str, moved: Iterable[tuple[float, float]], owners: Sequence[str]) -> Mapping[str, Any]:
-    pairs = np.array(list(moved))
-    top, other, nothing = pairs[:, 0], pairs[:, 1], np.zeros(len(pairs))
+def _choices(count: int, size: int, draws: int, random: np.random.Generator) -> list[Array]:
+    """All choices of `size` of `count` segments where there are at most `draws`, which leaves nothing to luck; else as
+    many random ones."""
+    if comb(count, size) <= draws:
+        return [np.array(each) for each in combinations(range(count), size)]
+    return [random.permutation(count)[:size] for _ in range(draws)]
+
+
+def _row(remove: int | str, moved: Iterable[Sequence[float]], owners: Sequence[str]) -> Mapping[str, Any]:
+    top, bottom, other = np.array(list(moved)).T
+    nothing = np.zeros(len(top))
     return {
         "remove": remove,
-        "top": asdict(clustered(mean_moved, nothing, [top], owners)),
-        "random": asdict(clustered(mean_moved, nothing, [other], owners)),
+        **{
+            name: asdict(clustered(mean_moved, nothing, [each], owners))
+            for name, each in (("top", top), ("random", other), ("bottom", bottom))
+        },
         "difference": asdict(clustered_difference(mean_moved, nothing, [top], [other], owners)),
         "p": exchange_test(mean_moved, nothing, [top], [other], owners).p,
+        "bottom_difference": asdict(clustered_difference(mean_moved, nothing, [other], [bottom], owners)),
+        "bottom_p": exchange_test(mean_moved, nothing, [other], [bottom], owners).p,
     }
 
 

@@ -4,7 +4,9 @@ Expected calibration error: answers are put into bins by how sure they are; Σ_b
 |mean confidence − share right|. In `ece_mass` each bin holds as many answers as the next (Nguyen & O'Connor 2015), in
 `ece_width` each is as wide as the next (Guo et al. 2017, eq. 3). Of few calls it is never zero, even for a perfect
 model, so `ece_mass_chance` says what such a model would show by chance: the mean over answers drawn true with just the
-stated probability (the consistency resampling of Bröcker & Smith 2007).
+stated probability (the consistency resampling of Bröcker & Smith 2007). Whether the answers to a group come true
+together is not known: they are drawn each by itself, and as much together as can be (one uniform number for a whole
+group), and the larger is taken.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ def figures_of_answers(
     """`calls`, and `ece_mass`, `ece_width`, `brier`, `nll` with 95 % intervals, `ece_mass_chance`.
 
     Drawing calls anew adds noise to a calibration error, as drawing them from the world did: its interval is the basic
-    one, 2 · value − percentiles (Efron & Tibshirani 1993, ch. 13.4), which takes some of that off, from 0 on and never
+    one, 2 · value − percentiles (Efron & Tibshirani 1993, ch. 13.4), which takes some of that off, within 0 … 1 and never
     without the value. Whether an error may be chance is for `ece_mass_chance` to say. The others
     are percentile intervals.
 
@@ -90,19 +92,23 @@ def figures_of_answers(
     sizes = np.bincount(owners).astype(np.float64)
     weights = np.random.default_rng(seed).multinomial(len(sizes), np.full(len(sizes), 1.0 / len(sizes)), size=draws)
     drawn_items = weights @ sizes  # (draws,); weights (draws, groups): how often each group is drawn
-    chance = np.random.default_rng(seed).random((_CHANCE_DRAWS, len(truth))) < sure
     mass = mass_bins(sure)
-    by_chance = [calibration_error(sure, drawn.astype(np.float64), mass) for drawn in chance]
     found: dict[str, Any] = {"calls": len(truth)}
     for name, members in (("ece_mass", mass), ("ece_width", width_bins(sure))):
         gaps = np.zeros((len(sizes), int(members.max()) + 1))
         np.add.at(gaps, (owners, members), sure - right)
         drawn_errors = np.abs(weights @ gaps).sum(axis=1) / drawn_items
         found[name] = _basic_interval(calibration_error(sure, right, members), drawn_errors)
-    found["ece_mass_chance"] = float(np.mean(by_chance))
+    found["ece_mass_chance"] = max(_error_by_chance(sure, mass, drawn_as, seed) for drawn_as in (items, owners))
     for name, each in (("brier", scores), ("nll", nll)):
         found[name] = _interval(float(each.mean()), (weights @ np.bincount(owners, weights=each)) / drawn_items)
     return found
+
+
+def _error_by_chance(sure: Array, members: NDArray[np.int64], owners: NDArray[np.int64], seed: int) -> float:
+    """The mean calibration error of answers that come true just as often as stated, those of one owner together."""
+    uniform = np.random.default_rng(seed).random((_CHANCE_DRAWS, int(owners.max()) + 1))
+    return float(np.mean([calibration_error(sure, 1.0 * (drawn[owners] < sure), members) for drawn in uniform]))
 
 
 def _interval(value: float, drawn: Array) -> dict[str, float]:
@@ -112,7 +118,7 @@ def _interval(value: float, drawn: Array) -> dict[str, float]:
 
 def _basic_interval(value: float, drawn: Array) -> dict[str, float]:
     low, high = (2.0 * value - np.percentile(drawn, [97.5, 2.5])).tolist()
-    return asdict(Interval(value, max(0.0, min(low, value)), max(high, value)))
+    return asdict(Interval(value, max(0.0, min(low, value)), min(1.0, max(high, value))))
 
 
 def share_interval(right: Array, groups: Sequence[str]) -> Interval:

@@ -14,6 +14,7 @@ import jinja2
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _NO_BREAK = "\u00a0"
+_ALIKE = 1e-9
 
 
 @cache
@@ -50,5 +51,12 @@ def clock(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as `61 %`, its parts never on two lines."""
-    return "–" if share is None else f"{100.0 * share:.0f}{_NO_BREAK}%".replace("-", "−")
+    """A share as `61 %`, its parts never on two lines; `<1 %` and `>99 %` where rounding would make it none or all."""
+    if share is None:
+        return "–"
+    shown = f"{100.0 * share:.0f}"
+    if shown == "0" and share > _ALIKE:
+        shown = "<1"
+    elif shown == "100" and share < 1.0 - _ALIKE:
+        shown = ">99"
+    return f"{shown}{_NO_BREAK}%".replace("-", "−")

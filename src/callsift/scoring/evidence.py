@@ -88,8 +88,9 @@ def absent(runtime: Runtime, stream: str) -> tuple[FloatArray, BoolArray, BoolAr
 class Quantity:
     """What evidence explains of a call, a number; and how it would be if the segment vectors were others.
 
-    The propensity; for a number what the network says, not yet held within the range; for a scheme without positive grades the probability of the grade that is
-    given. Of a model that answers for every segment: each one's own, and their mean for the call.
+    The propensity; for a number what the network says, not yet held within the range; for a scheme without positive
+    grades the probability of the grade that is given. Of a model that answers for every segment: each one's own, and
+    their mean for the call.
     """
 
     def __init__(
@@ -174,7 +175,9 @@ class Quantity:
         each = self._each(flat, decided, [verdict.grade for verdict in verdicts] * (len(decided) // size))
         return np.asarray(each.reshape(-1, size).mean(axis=1))
 
-    def _each(self, logits: Mapping[str, FloatArray], decided: Sequence[Verdict], grades: Sequence[str | None]) -> Array:
+    def _each(
+        self, logits: Mapping[str, FloatArray], decided: Sequence[Verdict], grades: Sequence[str | None]
+    ) -> Array:
         """Of logits (n, K) and what was decided by them, with regard to a grade each → (n,)."""
         if self.scheme.kind == "number":
             # The verdict is held within the range: at its end no part of a call would count for anything.

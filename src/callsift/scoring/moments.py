@@ -42,7 +42,7 @@ def weightiest(quantity: Quantity, count: int) -> list[int]:
     """Numbers of the `count` segments that count most, in the order of the call.
 
     A segment counts as much as the call's quantity differs without it. Of a model that answers for every segment, it
-    is those whose own quantity is largest.
+    is those whose own quantity is farthest from 0.
     """
     weights = np.abs(quantity.here if quantity.weights is None else quantity.weights)
     return sorted(int(at) for at in np.argsort(-weights, kind="stable")[:count])

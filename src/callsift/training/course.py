@@ -104,8 +104,9 @@ class Course:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch (1-based) that is kept: with the best monitored figure, the earliest on a tie; or the last one, where
-        `keep` says so, so that no epoch is ever without a better one. 0: none yet."""
+        """The epoch (1-based) to keep: the one with the best monitored figure, the earliest on a tie; or, where `keep`
+        says so, the last, so that `patience` never runs out. 0: none yet.
+        """
         if self.config.keep == "last":
             return len(self.history)
         figures = [row["monitor"] for row in self.history]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from callsift.asr.transcripts.reading import find_transcript
 from callsift.augment import Variation, variation_of
 from callsift.canonical import sha256_of_json
 from callsift.config import AugmentConfig, FrontEnd, TrainConfig
@@ -23,6 +22,7 @@ from callsift.pipeline.prepared_set import prepared_row
 from callsift.scoring.evidence import require_stream
 from callsift.training.batches import Example
 from callsift.training.features import frozen_streams
+from callsift.training.hashes import array_files, content_of, heard_files
 from callsift.training.scratch import Scratch
 from callsift.types import Call, CallInputs, PreparedCall
 
@@ -168,7 +168,8 @@ class VariedSet:
 
 
 def call_key(call: Call) -> str:
-    """What of a call is heard and read, hashed; a file that was changed is another one.
+    """What of a call is heard and read, hashed: of recordings and transcripts the size and time of change, of arrays
+    the content, as they may be written anew without being others.
 
     Raises:
         RecordingError: a file that is there no more.
@@ -176,13 +177,9 @@ def call_key(call: Call) -> str:
     row = {key: value for key, value in call_row(call, Path("/")).items() if key not in _NOT_HEARD}
     for segment in row.get("segments", ()):
         segment.pop("label", None)
-    beside = None if call.transcript or call.audio is None else find_transcript(call.audio)
-    files = [call.audio, call.transcript, beside, *(segment.audio for segment in call.segments)]
-    files += [ref.path for segment in call.segments for ref in segment.streams.values()]
     try:
-        states: list[Any] = [
-            (stat.st_size, stat.st_mtime_ns) for file in files if file is not None and (stat := file.stat())
-        ]
+        states: list[Any] = [(stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, heard_files(call))]
+        states += map(content_of, array_files(call))
     except OSError as error:
         raise RecordingError(ErrorCode.MISSING_FILE, f"{error.filename} can't be read: {error.strerror}") from error
     return sha256_of_json([row, states])

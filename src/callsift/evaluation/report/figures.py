@@ -147,13 +147,18 @@ def breakdowns_of_page(found: Found) -> dict[str, Any] | None:
 
 
 def faithfulness_of_page(found: Found | None) -> dict[str, Any] | None:
-    """Rows of how far the score moves, what may be concluded, and what to keep in mind."""
+    """Rows of how far the score falls, what may be concluded, and what to keep in mind."""
     if not found or not found.get("rows"):
         return None
     rows = [
         {
             "remove": row["remove"],
-            "cells": [*(cell(row.get(key)) for key in ("top", "random", "difference")), chance_cell(row.get("p"))],
+            "cells": [
+                *(cell(row.get(key)) for key in ("top", "random", "bottom", "difference")),
+                chance_cell(row.get("p")),
+                cell(row.get("bottom_difference")),
+                chance_cell(row.get("bottom_p")),
+            ],
         }
         for row in found["rows"]
     ]
@@ -180,20 +185,21 @@ def _alike(rows: Sequence[Found]) -> list[str]:
 
 
 def _holds(found: Found) -> str:
-    """What the rows with several segments removed say; the top one alone wins by construction."""
-    rows = [row["difference"] for row in found["rows"] if row["remove"] != 1 and known(row.get("difference"))]
+    """What the rows with several segments removed say, at both ends; a single one wins by construction."""
+    several = [row for row in found["rows"] if row["remove"] != 1]
+    rows = [row[key] for row in several for key in ("difference", "bottom_difference") if known(row.get(key))]
     if not rows:
         return ""
     if found["calls"] < FEW:
         return f"Of {counted(found['calls'], 'calls')}, hardly anything can be concluded."
     more, less = (sum(sign * row[end] > 0 for row in rows) for sign, end in ((1, "low"), (-1, "high")))
+    claim = "without several segments that speak for it the score falls further than without as many at random"
+    claim += ", and without several that speak against it less far"
     if more == len(rows):
-        return "Several segments that count most move the score more than as many at random: the evidence holds."
+        return f"{claim.capitalize()}: the evidence holds."
     if less:
-        return "Segments at random move the score more than those said to count most: do not rely on the evidence."
-    if not more:
-        return "It is not shown that several segments that count most move the score more than as many at random."
-    return "Only in part is it shown that the segments that count most move the score more than as many at random."
+        return "Segments at random do more than those that are said to count most: do not rely on the evidence."
+    return f"It is {'only in part' if more else 'not'} shown that {claim}."
 
 
 def balance_of_page(found: Found) -> list[dict[str, Any]]:

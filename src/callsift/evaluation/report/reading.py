@@ -33,7 +33,8 @@ _READINGS = {
     "auroc": "Chance that a buyer has a higher score than another call; ½ is chance, 1 is best.",
     "auprc": "Mean precision over all places where one may stop phoning; chance is the share of buyers.",
     "ece_mass": "Expected calibration error, how far stated and true shares lie apart on average; bins of equal size.",
-    "ece_mass_chance": "What the same number of answers shows though every probability is true.",
+    "ece_mass_chance": "What the same number of answers shows though every probability is true. Whether those of a "
+    "group come true each by itself or together is not known: both are drawn, and the larger is shown.",
     "ece_width": "The same in ten bins of equal width.",
     "brier": "Mean squared distance of the probabilities from the truth; 0 is best.",
     "nll": "Mean negative log-likelihood of the truth; 0 is best, and sure mistakes cost most.",

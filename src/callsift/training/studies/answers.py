@@ -93,7 +93,8 @@ def asked_of(study: Study, job: Job, own: Sequence[Call]) -> dict[str, tuple[Cal
 class Fingerprints:
     """What each training of a study is made from, hashed; rows that learn from the same calls hash them once.
 
-    Of recordings and transcripts the size and time of change count, of pretrained encoders the weights themselves.
+    Of recordings and transcripts the size and time of change count, of arrays the content, of pretrained encoders the
+    weights themselves.
     """
 
     def __init__(self, study: Study) -> None:

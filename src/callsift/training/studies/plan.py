@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from callsift.config import TrainConfig
+from callsift.data.same_audio import files_of, same_audio
 from callsift.data.splits import check_classes, folds, groups_of, hold_out, label_key, labels_of
 from callsift.errors import DataError, UsageError
 from callsift.labels import load_scheme
@@ -204,7 +205,8 @@ def learned_before(before: Before, calls: Sequence[Call]) -> tuple[Call, ...]:
     """The calls of a training's pretraining, `calls` being its own, each with its split.
 
     Raises:
-        DataError: one of them is of a group that the training validates or is tested on.
+        DataError: one of them is of a group that the training validates or is tested on, or has a recording of one of
+            its calls, whatever the two are called.
     """
     unheard = frozenset(call.group or call.call_id for call in calls if call.split in ("val", "test"))
     found = tuple(before.calls(unheard))
@@ -214,6 +216,16 @@ def learned_before(before: Before, calls: Sequence[Call]) -> tuple[Call, ...]:
                 f"call '{call.call_id}' of the pretraining is of group '{call.group or call.call_id}', which the "
                 "training validates or is tested on; leave it out"
             )
+    asked = {file: call for call in calls if call.split in ("val", "test") for file in files_of(call)}
+    same = same_audio([*asked, *(file for call in found for file in files_of(call))])
+    homes = {same[file]: call for file, call in asked.items()}
+    for call in found:
+        for file in files_of(call):
+            if (home := homes.get(same[file])) is not None:
+                raise DataError(
+                    f"call '{call.call_id}' of the pretraining has the recording {file.name} of call '{home.call_id}', "
+                    "which the training validates or is tested on; leave it out, or name the groups of both alike"
+                )
     return found
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from callsift.charts import Bar, Point, bar_chart, line_chart
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.metrics import FEW_GROUPS, Interval
+from callsift.evaluation.metrics import Interval
 from callsift.files import read_json, write_json, write_text
 from callsift.training.studies.answers import read_answer
 from callsift.training.studies.compared import (
@@ -28,9 +30,12 @@ from callsift.training.studies.compared import (
     figure_of,
     together,
 )
+from callsift.training.studies.few_groups import drawn_anew, too_few_groups
 from callsift.training.studies.plan import Row, Study
 
 TABLE = ("table.md", "table.csv", "chart.svg", "study.json")
+_REPORTED = ("measure", "notes", "table")
+"""What a report adds to `study.json`."""
 
 
 def lines_of(study: Study, measure: Measure, failed: Mapping[str, str]) -> list[Line]:
@@ -126,19 +131,12 @@ def notes_of(study: Study, measure: Measure, lines: Sequence[Line]) -> list[str]
     notes = [
         f"Mean over {_count(len(design.seeds), 'seed')} of {measure.name} on the pooled test items of "
         f"{_folds(study)}; brackets: 95 % intervals, "
-        + ("groups" if FEW_GROUPS <= groups < items else "calls")
-        + " and seeds drawn anew (1000 draws).",
+        f"{drawn_anew(groups, items)} and seeds drawn anew (1000 draws).",
         f"p: paired permutation test against {study.versus}, two-sided, both rows' answers exchanged whole call by "
         "whole call, or group by group, for all seeds at once (10,000 draws, or all exchanges where there are fewer); "
         "in brackets with Holm's correction over the rows.",
     ]
-    if groups < FEW_GROUPS and groups < items:
-        few = f"{groups} groups" if groups > 1 else "one group"
-        notes.append(
-            f"The test parts hold only {few}, too few for a test by group (its least p would be {2 / 2**groups:.2g}); "
-            "intervals and the test by call say something about these alone, and not about others that the model "
-            "would meet."
-        )
+    notes += too_few_groups(groups, items)
     if measure.metric == "mean_absolute_error":
         notes.append("Of this metric less is better.")
     if study.kind != "transfer" and len({line.items for line in lines if line.figure}) > 1:
@@ -244,20 +242,10 @@ def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
         **about_data,
     }
     rows = {row.name: row.config.model_dump(mode="json") for row in study.rows}
-    path = study.folder / "study.json"
-    if path.is_file():
-        before = read_json(path)
-        if not isinstance(before, dict) or not isinstance(before.get("configs"), dict) or "settings" not in before:
-            raise UsageError(f"{path} is not of a study; name another folder")
-        changed = [key for key, value in settings.items() if before["settings"].get(key) != value]
-        changed += [f"row {name}" for name in rows if before["configs"].get(name, rows[name]) != rows[name]]
-        if changed:
-            raise UsageError(
-                f"{study.folder} was begun with other settings ({', '.join(changed)}); go on with the same, or name "
-                "another folder"
-            )
-        rows = {**before["configs"], **rows}
+    before = check_begun(study.folder, settings, rows)
+    rows = {**before.get("configs", {}), **rows}
     record = {
+        **{key: before[key] for key in _REPORTED if key in before},  # until the next report takes their place
         "command": " ".join(["callsift", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
@@ -269,8 +257,36 @@ def begin(study: Study, about_data: Mapping[str, Any]) -> dict[str, Any]:
         "rows": {row.name: list(row.settings) for row in study.rows},
         "configs": rows,
     }
-    write_json(path, record)
+    write_json(study.folder / "study.json", record)
     return record
+
+
+def check_begun(
+    folder: Path, settings: Mapping[str, Any], configs: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What `study.json` says of the study that was begun in a folder, or nothing where none was. Nothing is written.
+
+    Args:
+        folder: of the study.
+        settings, configs: those to go on with, and rows' configurations; what is not given is not asked about.
+
+    Raises:
+        UsageError: it was begun with others; names them.
+    """
+    path = folder / "study.json"
+    if not path.is_file():
+        return {}
+    before = read_json(path)
+    if not isinstance(before, dict) or not isinstance(before.get("configs"), dict) or "settings" not in before:
+        raise UsageError(f"{path} is not of a study; name another folder")
+    changed = [key for key, value in settings.items() if before["settings"].get(key) != value]
+    changed += [f"row {name}" for name in configs if before["configs"].get(name, configs[name]) != configs[name]]
+    if changed:
+        raise UsageError(
+            f"{folder} was begun with other settings ({', '.join(changed)}); go on with the same, or name another "
+            "folder"
+        )
+    return before
 
 
 def _version(name: str) -> str:

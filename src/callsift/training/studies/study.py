@@ -40,6 +40,10 @@ def run_study(
 ) -> dict[str, str]:
     """Make every training of the study. Returns: of those that failed, by name, why; the others go on all the same.
 
+    Raises:
+        UsageError, ConfigError, RecordingError: one that is finished was made from something else, or from what is not
+            there any more; nothing is trained then, so that no figure of the finished ones is lost.
+
     Args:
         study: what to train.
         jobs: processes; one works in this process.
@@ -47,13 +51,9 @@ def run_study(
         progress: shows how far it is.
     """
     failed: dict[str, str] = {}
-    fingerprints, left = Fingerprints(study), []
-    for at, job in enumerate(study.jobs):
-        try:
-            left += [] if fingerprints.done(job) else [at]
-        except CallsiftError as error:
-            failed[job.name] = str(error)
-    before = len(study.jobs) - len(left) - len(failed)
+    fingerprints = Fingerprints(study)
+    left = [at for at, job in enumerate(study.jobs) if not fingerprints.done(job)]
+    before = len(study.jobs) - len(left)
     make = partial(_make, study, keep_weights)
     outcomes = _here(make, study, left) if jobs == 1 or len(left) < 2 else _apart(make, study, left, jobs)
     for found in progress(outcomes, len(left), f"trainings ({before} done before)" if before else "trainings"):
