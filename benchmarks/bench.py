@@ -2,12 +2,14 @@
 
     python -m benchmarks.bench OUT [--target acc2_non0=0.83]... [--name "…"]
 
-Taken as they are from OUT/results.json; a try (`--few`, `--set`) and one with failed trainings are refused.
+Taken as they are from OUT/results.json. Refused are a try (`--few`, `--set`), failed trainings, and a row that learned
+other calls first and does not say which.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks.data_folder import data_folder
 from benchmarks.results import PAGE, record
+from callsift.benchmarks.names import BENCHMARKS, load_benchmark
 from callsift.files import read_json
 
 _ABSOLUTE: Final = re.compile(r"""^(?P<head>(?:-\w)?(?:[^/=][^=]*=)?["']?)(?P<path>/.*?)(?P<tail>["']?)$""")
@@ -26,9 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the results")
     parser.add_argument("--name", help="what the results call it, behind 'bench NAME: '; default: the title")
-    parser.add_argument("--target", action="append", default=[], help="METRIC=NUMBER that was to be reached")
+    parser.add_argument(
+        "--target", action="append", default=[], type=target_of, help="METRIC=NUMBER that was to be reached"
+    )
     options = parser.parse_args()
     results = read_json(options.folder / "results.json")
+    for metric, _ in options.target:
+        if metric not in results["metrics"]:
+            parser.error(f"--target {metric}: the metrics of {options.folder} are {', '.join(results['metrics'])}")
     figures = figures_of(results)
     title = f"bench {results['benchmark']}: {options.name or results['title']}"
     chart = PAGE.parent / "charts" / f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}.svg"
@@ -45,7 +53,7 @@ def main() -> None:
         seeds=results["design"]["seeds"],
         metrics=results["metrics"],
         baselines={name: _plain(each["figures"]) for name, each in results["baselines"].items()},
-        target={name: float(value) for name, _, value in (each.partition("=") for each in options.target)},
+        target=dict(options.target),
         tested_on=results["tested_on"],
         licence=results["licence"],
         before={name: row["before"] for name, row in results["rows"].items() if "before" in row},
@@ -56,12 +64,31 @@ def main() -> None:
     print(f"{len(figures)} rows of {options.folder} recorded")
 
 
+def target_of(text: str) -> tuple[str, float]:
+    """METRIC=NUMBER.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    metric, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not metric or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form METRIC=NUMBER, as in accuracy=0.6")
+    return metric, value
+
+
 def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Row → metric → its figure, and how the first metric compares with the first row's."""
     if results["not_a_result"]:
         raise SystemExit(f"a try is no result: {results['not_a_result']}")
     found: dict[str, dict[str, Any]] = {}
+    pretrained = _pretrained(results["benchmark"])
     for name, row in results["rows"].items():
+        if name in pretrained and not row.get("before"):
+            raise SystemExit(f"row '{name}' does not say what it learned first: run it with this callsift")
         if row.get("failed") or not row["figures"]:
             raise SystemExit(f"row '{name}' has trainings that failed: nothing is recorded")
         found[name] = _plain(row["figures"])
@@ -71,6 +98,12 @@ def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 found[name][f"p {kind.replace('_', ' ')}"] = "<0.001" if p < 0.001 else f"{p:.3f}"
         found[name]["seconds a training"] = round(row["seconds"])
     return found
+
+
+def _pretrained(benchmark: str) -> set[str]:
+    """The rows of a benchmark that learn other calls first."""
+    rows = load_benchmark(benchmark).rows if benchmark in BENCHMARKS else ()
+    return {row.name for row in rows if row.pretrain is not None}
 
 
 def portable(argv: Sequence[str]) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from callsift.benchmarks.written import settings_text
+
 Record = Mapping[str, Any]
 
 LESS_IS_BETTER: Final = ("mean_absolute_error", "MAE")
@@ -101,9 +103,12 @@ def _more(row: Record) -> list[str]:
         lines += ["", "Baselines:", "", *table({name: _figures(each) for name, each in row["baselines"].items()})]
     notes = [f"Tested on {row['tested_on']}."] if row.get("tested_on") else []
     notes += [f"Licence of the data: {row['licence']}"] if row.get("licence") else []
+    if ", " in row["commit"]:
+        notes.append(f"Trained at commits {row['commit']}: the code had changed between these trainings.")
     notes += [
         f"{name} learned {each['calls']:,} calls of {each['groups']} groups first, less those of the groups that it "
-        f"was validated or tested on; data {each['sha256'][:12]}."
+        f"was validated or tested on; data {each['sha256'][:12]}"
+        + (f"; settings for that: {settings_text(each['settings'])}." if each.get("settings") else ".")
         for name, each in row.get("before", {}).items()
     ]
     notes += [f"Not run: {name}; {why}." for name, why in row.get("left_out", {}).items()]
@@ -132,19 +137,25 @@ def _slug(title: str, taken: dict[str, int]) -> str:
 
 
 def _summary(rows: Sequence[Record]) -> list[str]:
-    """Of every benchmark the best row by its first metric, beside the best baseline, the paper and the target."""
+    """Of every benchmark the best row by its first metric, and by every other one that has a target, beside the best
+    baseline, the paper and the target."""
     if not rows:
         return []
     lines = ["", "## Summary of the benchmarks", ""]
     lines += _markdown(["benchmark", "metric", "best row", "figure", "baseline", "published", "target", "reached"])
-    for row in rows:
-        lines.append(_line(_summed(row)))
+    lines += [_line(_summed(row, metric)) for row in rows for metric in _summed_by(row)]
     return [*lines, "", "The best row is chosen by the very test items that it is shown on, which flatters it."]
 
 
-def _summed(row: Record) -> list[str]:
+def _summed_by(row: Record) -> list[str]:
+    """The metric that the data set is known by, and those that were to reach a target."""
+    targets = row.get("target", {})
+    first = next(iter([*row.get("metrics", ()), *targets, *_figures(next(iter(row["figures"].values())))]))
+    return list(dict.fromkeys([first, *targets]))
+
+
+def _summed(row: Record, metric: str) -> list[str]:
     figures = {name: _figures(each) for name, each in row["figures"].items()}
-    metric = next(iter([*row.get("metrics", ()), *row.get("target", {}), *next(iter(figures.values()))]))
     found = {name: each[metric] for name, each in figures.items() if "value" in each.get(metric, {})}
     sign = -1 if metric.startswith(LESS_IS_BETTER) else 1
     if not found:
@@ -183,11 +194,11 @@ def table(figures: Mapping[str, Any]) -> list[str]:
     """Figures as a Markdown table; where each is a row of figures itself, one column for each of these."""
     rows = list(figures.values())
     if not all(isinstance(row, Mapping) and not _is_figure(row) for row in rows):
-        return [*_markdown(["figure", "value"]), *(_line([key, shown(value)]) for key, value in figures.items())]
+        return [*_markdown(["figure", "value"]), *(_line([key, shown(value, key)]) for key, value in figures.items())]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = _markdown(["", *columns])
     for name, row in figures.items():
-        lines.append(_line([name, *(shown(row[column]) if column in row else "–" for column in columns)]))
+        lines.append(_line([name, *(shown(row[column], column) if column in row else "–" for column in columns)]))
         paper = {key: each["published"] for key, each in row.items() if _is_figure(each) and "published" in each}
         if paper:
             lines.append(_line([f"{name}, published", *(shown(paper.get(column, "")) for column in columns)]))
@@ -206,14 +217,14 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, Mapping) and "value" in value
 
 
-def shown(value: Any) -> str:
-    """A figure for people: `0.612 [0.580, 0.645] ± 0.010`, `0.612`, or as it is."""
+def shown(value: Any, name: str = "") -> str:
+    """A figure for people: `0.612 [0.580, 0.645] ± 0.010`, `0.612`, or as it is; a small p is `<0.001`, never zero."""
     if _is_figure(value):
         bounds = f" [{value['low']:.3f}, {value['high']:.3f}]" if "low" in value else ""
         spread = f" ± {value['sd']:.3f}" if value.get("sd") is not None else ""
         return f"{value['value']:.3f}{bounds}{spread}"
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return "<0.001" if value < 0.001 and name.partition(" ")[0] == "p" else f"{value:.3f}"
     if isinstance(value, list):
         return ", ".join(shown(item) for item in value)
     return str(value)

@@ -31,7 +31,9 @@ from callsift.pipeline import Pipeline
 from callsift.text.tokens import word_tokenizer
 from callsift.training.batches import Example, make_example
 from callsift.training.checkpoint import load_state
-from callsift.training.fit import Logits, make_optimizer, predict, train_step
+from callsift.training.fit import Logits, predict
+from callsift.training.optimise import make_optimizer
+from callsift.training.step import train_step
 from callsift.types import Call, Segment, Turn
 from tests import defects_support as support
 from tests.defects_support import FIT, SCHEME, apart, build, call_of, call_of_rounds, gradients, heard, logits_of, tone

@@ -122,3 +122,11 @@ def test_what_a_result_is_from() -> None:
 def test_figures_for_people() -> None:
     assert shown({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 [0.250, 0.750]"
     assert shown([0.5, 3, "x"]) == "0.500, 3, x"
+
+
+def test_a_p_value_is_never_zero() -> None:
+    assert [shown(0.0001, name) for name in ("p", "p by call", "part")] == ["<0.001", "<0.001", "0.000"]
+    assert shown(0.001, "p") == "0.001"
+    page = page_of([_bench(figures={"2 removed": {"p": 1e-4, "d": _figure(0.5)}, "3 removed": {"p": 0.5, "d": 0.0}})])
+    assert "| 2 removed | <0.001 |" in page
+    assert "| 3 removed | 0.500 | 0.000 |" in page

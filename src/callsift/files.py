@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,6 +105,23 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                     raise DataError(f"not valid JSON: {error.msg}", path, number) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"can't be read: {_in_words(error)}", path) from error
+
+
+def append_line(stream: FileIO, line: str) -> None:
+    """Add one line and hand it to the operating system before going on; where it has no room, none of it stays.
+
+    `stream`: opened to append ("ab"), unbuffered, by nobody else. `line`: without its end.
+
+    Raises:
+        OSError: it can't be written; the file is left as it was.
+    """
+    rest, whole = memoryview((line + "\n").encode()), os.fstat(stream.fileno()).st_size
+    try:
+        while rest:
+            rest = rest[stream.write(rest) :]
+    except OSError:
+        os.ftruncate(stream.fileno(), whole)
+        raise
 
 
 @contextmanager

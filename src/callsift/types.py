@@ -334,3 +334,5 @@ class CallScore:
     streams: Mapping[str, float] = field(default_factory=dict)
     explained: str | None = None
     evidence: int = 0
+    call_sha256: str | None = None
+    """Hash of what else is given of the call: see `callsift.pipeline.call_files.call_sha256`."""

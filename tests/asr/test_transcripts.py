@@ -160,3 +160,12 @@ def test_find_transcript(tmp_path):
     assert find_transcript(audio) == srt, "what the telephone system wrote about the call is no transcript"
     written(other, json.dumps(TURNS))
     assert find_transcript(audio) == other
+
+
+@pytest.mark.parametrize("turn", [{"text": "yes \ud83d"}, {"text": "yes", "speaker": "\ude00"}])
+def test_half_a_character_is_refused(tmp_path, turn):
+    """JSON can spell it, no file of results can hold it."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"role": "agent", "text": "\U0001f600"}, {"role": "unknown", **turn}]))
+    with pytest.raises(DataError, match="turn 1 holds half of a character"):
+        read_transcript(path)

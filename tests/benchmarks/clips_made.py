@@ -15,6 +15,7 @@ RATE_HZ = 8000
 LENGTH_S = 0.5
 SPEAKERS = ("AA0", "BB0", "CC0")
 EMOTIONS = tuple(nemo.EMOTIONS)
+_ACTORS_FROM = 100  # no actor has the voice of one of nEMO's speakers
 
 
 def write_clip(path: Path, kind: int, voice: int) -> None:
@@ -46,7 +47,7 @@ def make_ravdess(folder: Path, actors: Sequence[int], *, song: bool = False) -> 
     for actor in actors:
         for kind in range(8):
             name = f"03-01-{kind + 1:02d}-01-{1 + kind % 2:02d}-01-{actor:02d}.wav"
-            write_clip(folder / f"Actor_{actor:02d}" / name, kind, actor)
+            write_clip(folder / f"Actor_{actor:02d}" / name, kind, _ACTORS_FROM + actor)
     if song:
         write_clip(folder / f"Actor_{actors[0]:02d}" / f"03-02-01-01-01-01-{actors[0]:02d}.wav", 0, 0)
     return folder

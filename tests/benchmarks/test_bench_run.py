@@ -156,6 +156,7 @@ def test_a_row_can_learn_something_before_and_never_from_what_it_is_asked_about(
     assert (learned["calls"], learned["groups"]) == (20, 2)  # of four groups, one is tested on and one validates
     assert learned["sha256"] == sha256_of_file(folder / "before/manifest.jsonl")
     assert (found["rows"]["first"]["before"]["calls"], found["rows"]["first"]["before"]["groups"]) == (40, 4)
+    assert found["rows"]["first"]["before"]["settings"] == ["fit.epochs=1"]
     assert "first learns 40 calls of 4 groups first, less those of" in (out / "results.md").read_text("utf-8")
     leaking = replace(pretrained, name="leak", pretrain=partial(earlier, wrong=True))
     found = run_benchmark(made_benchmark(rows=(leaking,)), source, tmp_path / "leak", wanted)

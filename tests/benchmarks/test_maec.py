@@ -77,6 +77,18 @@ def test_arrays_that_lie_there_are_not_written_again(pyarrow: Any, tmp_path: Pat
     assert before.stat().st_mtime_ns == written
 
 
+def test_calls_in_another_order_keep_their_measures(pyarrow: Any, tmp_path: Path) -> None:
+    """The sentences' table is the same, and what is there of it already."""
+    folder, work = make(tmp_path / "maec"), tmp_path / "work"
+    for change in ({}, {"call_id": lambda old: list(reversed(old))}):
+        calls = maec.read(make(folder, **change), work).calls
+        found = {call.call_id: read_stream(call.segments[0].streams["praat"]) for call in calls}
+        if not change:
+            before = found
+    assert list(found) == list(reversed(before))
+    assert all(np.array_equal(found[name], before[name], equal_nan=True) for name in before)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -65,7 +65,7 @@ def test_without_recordings_the_words_are_read(tmp_path: Path) -> None:
     [
         ({"label": "F"}, r"dialog_verify\.csv, line 3: 'label' is 'F', not one of A, B, C, D, E"),
         ({"label": "B"}, "line 3: grades call 'dialog_verify-0' B, line 2 A; a call has one grade"),
-        ({"Audio_id": "dialog_verify_0_2.wav"}, "line 3: stands on line 2 already: dialog_verify_0_2.wav"),
+        ({"Audio_id": "dialog_verify_0_2.wav"}, "line 3: stands on line 2 already: dialog_verify_0_2"),
         ({"Audio_id": "lost.wav"}, "line 3: recording 'lost.wav' is not in"),
         ({"phone": "dialog_train-0"}, r"line 3: call 'dialog_train-0' lies in dialog_train\.csv too"),
         ({"Segment_number": "one"}, "'Segment_number' must be a whole number, not 'one'"),
@@ -75,6 +75,14 @@ def test_a_wrong_row_is_refused(tmp_path: Path, cells: dict[str, str], message: 
     make_marketcalls(tmp_path)
     change_cell(tmp_path / "dialog_verify.csv", 1, **cells)
     with pytest.raises(DataError, match=message):
+        marketcalls.read(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dialog_train_0_1.wav", "dialog_train_0_1"])
+def test_a_recording_in_two_tables_is_refused_by_text_alone_too(tmp_path: Path, name: str) -> None:
+    make_marketcalls(tmp_path, recordings=False)
+    change_cell(tmp_path / "dialog_test.csv", 1, Audio_id=name)
+    with pytest.raises(DataError, match=r"dialog_test\.csv, line 3: recording 'dialog_train_0_1' lies in dialog_train"):
         marketcalls.read(tmp_path, tmp_path)
 
 
@@ -99,6 +107,8 @@ def test_every_row_is_a_configuration() -> None:
     assert (paper.augment.audio.on, paper.augment.text.on) == (True, False)
     assert (configs["text-varied"].augment.audio.on, configs["text-varied"].augment.text.homophones) == (False, 0.1)
     assert not configs["not-varied"].augment.on
+    for ablation in ("no-silence", "no-bottleneck", "no-context", "mmml"):
+        assert configs[ablation].augment == paper.augment, ablation
     assert configs["no-silence"].front_end.silence == "remove"
     assert configs["no-bottleneck"].network.bottleneck_layers == 0
     assert configs["no-context"].network.context == "none"

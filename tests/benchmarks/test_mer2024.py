@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +45,40 @@ def test_the_pool_is_a_manifest_without_labels(tmp_path: Path) -> None:
     pool = read_manifest(tmp_path / "work" / mer2024.POOL_FILE).calls
     assert [(call.call_id, call.label) for call in pool] == [(f"samplepool_{at:08}", None) for at in range(4)]
     assert all(call.segments[0].audio and "clip" in call.segments[0].streams for call in pool)
+
+
+def test_a_pool_that_is_gone_is_not_there_from_before(tmp_path: Path) -> None:
+    make_mer2024(tmp_path / "data")
+    mer2024.read(tmp_path / "data", tmp_path / "work")
+    assert (tmp_path / "work" / mer2024.POOL_FILE).is_file()
+    for path in (tmp_path / "data/video-unlabeled").glob("samplepool_*"):
+        path.unlink()
+    mer2024.read(tmp_path / "data", tmp_path / "work")
+    assert not (tmp_path / "work" / mer2024.POOL_FILE).exists()
+    assert any(note.startswith("Clips without label, where there are some,") for note in mer2024.BENCHMARK.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array(["a"]), r"holds <U1 of shape \(1,\); features are numbers"),
+        (np.array([1j]), r"holds complex128 of shape \(1,\)"),
+        (np.array([True]), r"holds bool of shape \(1,\)"),
+        (np.float32(3), r"holds float32 of shape \(\)"),
+        (np.zeros((2, 0)), r"holds float64 of shape \(2, 0\)"),
+        (np.zeros((1, 2, 3)), r"holds float64 of shape \(1, 2, 3\)"),
+        (b"PK\x05\x06" + bytes(18), "is no array as numpy.save writes it"),
+    ],
+)
+def test_features_that_are_no_numbers_of_frames_are_refused(tmp_path: Path, values: Any, words: str) -> None:
+    make_mer2024(tmp_path, features=True)
+    path = tmp_path / "features/clip-vit-large-patch14-UTT/sample_00000001.npy"
+    if isinstance(values, bytes):
+        path.write_bytes(values)
+    else:
+        np.save(path, values)
+    with pytest.raises(DataError, match=f"sample_00000001.npy: {words}"):
+        mer2024.read(tmp_path, tmp_path / "work")
 
 
 def test_without_the_tests_labels_a_fifth_is_held_out(tmp_path: Path) -> None:

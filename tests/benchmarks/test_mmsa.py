@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from callsift.benchmarks.contents import read_data
+from callsift.benchmarks.contents import read_data, take_over
 from callsift.benchmarks.mmsa import calls_of, read, read_features, read_lines
 from callsift.benchmarks.names import load_benchmark
 from callsift.benchmarks.safe_pickle import read_arrays
@@ -153,6 +155,49 @@ def test_bytes_that_are_taken_for_pointers_crash_nothing(tmp_path: Path) -> None
     assert "unaligned_50.pkl: is refused: 'str' object is not callable" in done.stderr
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_nothing_that_a_pickle_may_call_can_be_changed_by_it(protocol: int, tmp_path: Path) -> None:
+    """BUILD sets the attributes of what lies on the stack: here the default codec of all later readings."""
+    for maker in (b"c_codecs\nencode\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\nscalar\n"):
+        (tmp_path / "x.pkl").write_bytes(maker + b"(N}X\x0c\x00\x00\x00__defaults__(X\x05\x00\x00\x00utf-8tstb.")
+        with pytest.raises(DataError, match="it would change what makes its arrays"):
+            read_arrays(tmp_path / "x.pkl")
+    (tmp_path / "y.pkl").write_bytes(pickle.dumps(np.arange(200.0), protocol=protocol))
+    assert np.array_equal(read_arrays(tmp_path / "y.pkl"), np.arange(200.0))
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_large_arrays_stay_in_the_file(protocol: int, tmp_path: Path) -> None:
+    written = {"audio": np.arange(1e6), "vision": np.arange(1e6), "text": "word " * 20_000, "raw": b"x" * 70_000}
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(written, protocol=protocol))  # 16 MB
+    tracemalloc.start()
+    try:
+        found = read_arrays(tmp_path / "x.pkl")
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(found["vision"], written["vision"])
+    assert (found["text"], found["raw"]) == (written["text"], written["raw"])
+
+
+def test_places_in_the_file_are_not_taken_from_the_pickle(tmp_path: Path) -> None:
+    for persistent in (b"Pbytes 0 9\n.", b"Vbytes 0 9\nQ."):
+        (tmp_path / "x.pkl").write_bytes(persistent)
+        with pytest.raises(DataError, match="it refers to what is not in it"):
+            read_arrays(tmp_path / "x.pkl")
+
+
+def test_arrays_within_arrays_containers_are_found_and_loops_end(tmp_path: Path) -> None:
+    shared: list[Any] = [np.arange(3)]
+    loop: dict[str, Any] = {"list": [shared, (np.arange(2), "x")], "again": shared}
+    loop["loop"] = loop
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(loop))
+    found = read_arrays(tmp_path / "x.pkl")
+    assert np.array_equal(found["list"][0][0], np.arange(3))
+    assert np.array_equal(found["list"][1][0], np.arange(2))
+    assert found["again"] is found["list"][0]
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_arrays_of_every_protocol_are_what_was_written(protocol: int, tmp_path: Path) -> None:
     written = {
@@ -183,6 +228,16 @@ def test_arrays_of_every_protocol_are_what_was_written(protocol: int, tmp_path: 
         (lambda whole: whole["test"].update(audio_lengths=[1, 2]), "ids, texts, labels and features, and 2 lengths"),
         (lambda whole: whole["test"].update(audio_lengths=[-1] * 8), "utterance 'v4.*0': its length is -1"),
         (lambda whole: whole["test"].update(audio_lengths=["x"] * 8), "utterance 'v4.*0': invalid literal"),
+        (lambda whole: whole["test"].update(audio_lengths=[math.inf] * 8), "'v4.*0': cannot convert float infinity"),
+        (lambda whole: whole["test"].update(audio_lengths=3), "test: 'audio_lengths' must be a list .*, not int"),
+        (lambda whole: whole["test"].update(id=3), "test: 'id' must be a list or an array .*, not int"),
+        (lambda whole: whole["test"].update(id=None), "test: 'id' must be a list or an array .*, not NoneType"),
+        (lambda whole: whole["test"].update(audio=np.float32(1)), "test: 'audio' must be a list .*, not float32"),
+        (lambda whole: whole["test"].update(audio=np.array(1.0)), "test: 'audio' must be a list .*, not ndarray"),
+        (lambda whole: whole.update(test=None), "test is no dictionary, but NoneType"),
+        (lambda whole: whole.update(train=3), "train is no dictionary, but int"),
+        (lambda whole: whole.update(valid="id raw_text regression_labels audio"), "valid is no dictionary, but str"),
+        (lambda whole: whole["valid"].update(regression_labels=[[]] * 4), r"'v3.*0': label \[\] is not one number"),
     ],
 )
 def test_a_feature_file_of_another_layout_is_named(change: Any, words: str, tmp_path: Path) -> None:
@@ -210,15 +265,12 @@ def test_equal_arrays_are_not_written_anew(tmp_path: Path) -> None:
 def test_another_row_or_note_reads_nothing_anew_and_another_reading_does(tmp_path: Path) -> None:
     folder, out = make_lines(tmp_path / "in"), tmp_path / "out"
     mosi = load_benchmark("mosi")
-    read_data(mosi, folder, out)
-    kept = out / "data/contents.json"
-    os.utime(kept, ns=(1, 1))
-    read_data(replace(mosi, notes=("another",), rows=mosi.rows[:1]), folder, out)
-    assert kept.stat().st_mtime_ns == 1
-    os.utime(out / "data/acoustic.npz", ns=(1, 1))
-    read_data(replace(mosi, reading=mosi.reading + 1), folder, out)
-    assert kept.stat().st_mtime_ns > 1
-    assert (out / "data/acoustic.npz").stat().st_mtime_ns == 1
+    first = read_data(mosi, folder, out)
+    take_over(first, out)
+    assert not read_data(replace(mosi, notes=("another",), rows=mosi.rows[:1]), folder, out).fresh
+    again = read_data(replace(mosi, reading=mosi.reading + 1), folder, out)
+    assert again.fresh
+    assert again.arrays_sha256 == first.arrays_sha256
 
 
 def test_wrong_lines_name_file_and_line(tmp_path: Path) -> None:
@@ -229,6 +281,16 @@ def test_wrong_lines_name_file_and_line(tmp_path: Path) -> None:
         (lines[0], "line 25: utterance v5/3 stands there already"),
         (json.dumps({**json.loads(lines[0]), "label": 9}), "line 25: no utterance of the layout: ValueError label"),
         ("{}", "line 25: no utterance of the layout: KeyError"),
+        *((wrong, "line 25: no utterance of the layout: .*is an object") for wrong in ("[1]", '"x"', "5", "null")),
+        *(
+            (json.dumps({**json.loads(lines[0]), "clip_id": 9, key: value}), f"line 25: .*{words}")
+            for key, value, words in (
+                ("label", [], r"label \[\] is not one number"),
+                ("label", 10**400, "OverflowError"),
+                ("text", None, "'text' must be a text, not None"),
+                ("audio73", [[1, 2]], "audio73 must be a list of numbers"),
+            )
+        ),
     ):
         path.write_text("\n".join([*lines, wrong]), "utf-8")
         with pytest.raises(DataError, match=words):

@@ -68,6 +68,15 @@ def test_a_wrong_line_is_refused(made: Path, tmp_path: Path, change: dict[str, A
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("key", ["call_id", "speaker", "grade"])
+def test_null_is_nobodys_name(made: Path, tmp_path: Path, key: str) -> None:
+    rows = _lines(made)
+    rows[1][key] = None
+    (tmp_path / "mood_calls.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    with pytest.raises(DataError, match=f"line 2: has no {key}: a line is"):
+        mood_calls.read_calls(tmp_path)
+
+
 @pytest.mark.parametrize(("text", "message"), [(None, "is not there"), ("", "is empty"), ("[1]\n", "has no call")])
 def test_a_wrong_file_is_refused(made: Path, tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:

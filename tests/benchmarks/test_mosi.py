@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callsift.benchmarks.mosi import LARGE, METRICS, MINILM
+from callsift.benchmarks.mosi import BASE, LARGE, METRICS, MINILM
 from callsift.benchmarks.names import load_benchmark
 from callsift.config import train_config
 from tests.benchmarks.mosi_made import make_features, make_lines, make_table
@@ -19,12 +19,38 @@ SMALL = (
 )  # fmt: skip
 
 
+# The draft, section IV.B, its d_t = 768 and 199 tokens; run.py and utils/ of zehuiwu/MMML at 7db207b, with context.
+BOTH_PAPERS = {
+    "front_end.normalise_text": False, "front_end.input": "waveform", "front_end.encoder_rate_hz": 16000,
+    "network.dropout": 0.3, "network.head_dropout": 0.3, "network.token_dropout": 0, "network.modality_dropout": 0,
+    "fit.batch_calls": 1, "fit.patience": 8, "fit.class_weights": "none", "fit.monitor": "loss", "fit.aux_weight": 1,
+}  # fmt: skip
+PAPERS = {
+    "paper-msmt-fn": {
+        "front_end.max_tokens": 199, "network.fusion": "msmt-fn", "network.width": 768, "network.heads": 12,
+        "network.feed_forward": 3072, "network.cross_layers": 4, "network.bottleneck_layers": 2, "network.tokens": 4,
+        "network.hidden": 128, "network.context_layers": 2, "fit.learning_rate": 1e-5,
+        "fit.encoder_learning_rate": 1e-5, "fit.accumulate": 4, "fit.epochs": 35,
+    },
+    "paper-mmml": {
+        "front_end.max_tokens": 96, "network.fusion": "mmml", "network.width": 1024, "network.heads": 16,
+        "network.feed_forward": 4096, "network.cross_layers": 5, "network.own_layers": 0, "fit.learning_rate": 5e-6,
+        "fit.encoder_learning_rate": 5e-6, "fit.accumulate": 1,
+    },
+}  # fmt: skip
+MODELS = {
+    "paper-msmt-fn": ("facebook/data2vec-audio-base", "FacebookAI/roberta-base"),
+    "paper-mmml": ("facebook/data2vec-audio-large-960h", "FacebookAI/roberta-large"),
+}
+
+
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """`--encoder` for every hub id of the rows."""
-    audio, text = save_encoders(tmp_path_factory.mktemp("models"), LARGE["audio"], LARGE["text"])
-    minilm = f"{MINILM['text']}={text.partition('=')[2]}"
-    return tuple(part for option in (audio, text, minilm) for part in ("--encoder", option))
+    options = save_encoders(tmp_path_factory.mktemp("models"), BASE["audio"], BASE["text"])
+    audio, text = (option.partition("=")[2] for option in options)
+    options += (f"{LARGE['audio']}={audio}", f"{LARGE['text']}={text}", f"{MINILM['text']}={text}")
+    return tuple(part for option in options for part in ("--encoder", option))
 
 
 def ran(name: str, folder: Path, out: Path, rows: str, encoders: tuple[str, ...], *more: str) -> dict[str, object]:
@@ -53,7 +79,7 @@ def test_the_papers_network_hears_the_clips_beside_its_published_figures(
     encoders: tuple[str, ...], tmp_path: Path
 ) -> None:
     smaller = ("network.cross_layers=1", "network.context_layers=1", "fit.device=cpu", "fit.batch_calls=2")
-    rows = "paper-msmt-fn"
+    rows = "paper-msmt-fn,paper-mmml"
     results = ran("mosi", make_table(tmp_path / "in", clips=True), tmp_path / "out", rows, encoders, *smaller)
     figure = results["rows"]["paper-msmt-fn"]["figures"]["acc2_non0"]  # type: ignore[index]
     assert figure["published"] == 0.9121
@@ -72,6 +98,20 @@ def test_the_other_fusions_and_layouts(encoders: tuple[str, ...], tmp_path: Path
     ran("mosi", make_lines(tmp_path / "zero"), tmp_path / "z", "msmt-fn,agt,mmml,concat,text,audio", encoders)
     ran("mosi", make_features(tmp_path / "one", "aligned_50.pkl"), tmp_path / "a", "text,msmt-fn-frames", encoders)
     ran("mosei", make_table(tmp_path / "two", clips=True), tmp_path / "b", "msmt-fn-clips", encoders)
+
+
+@pytest.mark.parametrize("name", ["mosi", "mosei"])
+@pytest.mark.parametrize("row", list(PAPERS))
+def test_the_papers_rows_have_the_papers_settings(name: str, row: str) -> None:
+    benchmark = load_benchmark(name)
+    found = next(each for each in benchmark.rows if each.name == row)
+    config = train_config(benchmark.config, found.settings).model_dump()
+    for key, wanted in {**BOTH_PAPERS, **PAPERS[row]}.items():
+        group, _, setting = key.partition(".")
+        assert config[group][setting] == wanted, key
+    encoders = config["network"]["encoders"].values()
+    assert {(each["model"], each["train"]) for each in encoders} == {(model, "all") for model in MODELS[row]}
+    assert tuple(found.encoders.values()) == MODELS[row]
 
 
 @pytest.mark.parametrize("name", ["mosi", "mosei"])

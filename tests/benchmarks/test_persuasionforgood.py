@@ -44,12 +44,20 @@ def test_a_dialogue_without_a_known_donation_is_left_out(tmp_path: Path) -> None
         ("donations", {"dialogue_id": "2018-01_live"}, "line 3: stands on line 2 already"),
         ("full_dialog", {"B4": "2"}, r"full_dialog\.csv, line 2: 'B4' is '2', not one of 0, 1"),
         ("full_dialog", {"B2": ""}, "line 2: 'B2' is empty"),
+        ("full_dialog", {"B4": "1"}, "line 3: stands on line 2 already: 2018-00_live, 0, 1"),
     ],
 )
 def test_a_wrong_row_is_refused(tmp_path: Path, table: str, cells: dict[str, str], message: str) -> None:
     make_persuasion(tmp_path, 4)
     change_cell(tmp_path / f"{table}.csv", 0, **cells)
     with pytest.raises(DataError, match=message):
+        read_dialogues(tmp_path)
+
+
+def test_a_file_that_was_pasted_twice_is_refused(tmp_path: Path) -> None:
+    lines = (make_persuasion(tmp_path, 2) / "full_dialog.csv").read_text("utf-8").splitlines()
+    (tmp_path / "full_dialog.csv").write_text("\n".join([*lines, *lines[1:]]), "utf-8")
+    with pytest.raises(DataError, match="line 10: stands on line 2 already"):
         read_dialogues(tmp_path)
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from callsift.benchmarks import ravdess
 from callsift.benchmarks.clips import MOODS
+from callsift.data.splits import folds
 from callsift.errors import DataError
+from callsift.training.studies.plan import FOLDS_SEED
 from tests.benchmarks.clips_made import make_ravdess, write_clip
 from tests.benchmarks.runs import TINY_AUDIO, run_few
 
@@ -22,8 +24,23 @@ def test_a_name_says_emotion_statement_and_actor(tmp_path: Path) -> None:
     assert contents.absent == ("1 sung clips are left out.",)
     calls = {call.call_id: call for call in contents.calls}
     fearful = calls["03-01-06-01-02-01-12"]  # the example of RAVDESS' own page
-    assert (fearful.label, fearful.group, fearful.language) == ("fearful", "actor-12", "en")
+    assert (fearful.label, fearful.group, fearful.language) == ("fearful", "actors-11-12", "en")
     assert fearful.segments[0].turns[0].text == "Dogs are sitting by the door."
+
+
+def test_every_fold_has_as_many_women_as_men(tmp_path: Path) -> None:
+    """Of the published actors odd numbers are men, even ones women; a try of all 24, with a clip of each emotion."""
+    for actor in range(1, 25):
+        for kind in range(8):
+            path = tmp_path / f"03-01-{kind + 1:02d}-01-01-01-{actor:02d}.wav"
+            path.write_bytes(f"{actor} {kind}".encode())
+    calls = ravdess.read(tmp_path, tmp_path / "work").calls
+    parts = folds(calls, ravdess.BENCHMARK.folds, FOLDS_SEED)
+    actors = [{int(calls[at].call_id[-2:]) for at in part} for part in parts]
+    assert [len(some) for some in actors] == [4] * 6
+    assert all(sum(actor % 2 for actor in some) == 2 for some in actors)
+    assert set.union(*actors) == set(range(1, 25))
+    assert {call.group for call in ravdess.read_clips(tmp_path)} == {f"actor-{actor:02d}" for actor in range(1, 25)}
 
 
 def test_the_moods_take_calm_for_neutral_and_leave_out_disgust(tmp_path: Path) -> None:
@@ -51,10 +68,10 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_it_is_run_from_the_published_layout(tmp_path: Path) -> None:
-    """One of two folds of four actors: two are asked about, whole."""
-    make_ravdess(tmp_path / "data", [1, 2, 3, 4])
-    found = run_few(replace(ravdess.BENCHMARK, folds=2), tmp_path / "data", tmp_path / "out", ("audio",), TINY_AUDIO)
-    assert (found["rows"]["audio"]["items"], found["rows"]["audio"]["groups"]) == (16, 2)
+    """One of three folds of six actors: a pair is asked about, whole."""
+    make_ravdess(tmp_path / "data", range(1, 7))
+    found = run_few(replace(ravdess.BENCHMARK, folds=3), tmp_path / "data", tmp_path / "out", ("audio",), TINY_AUDIO)
+    assert (found["rows"]["audio"]["items"], found["rows"]["audio"]["groups"]) == (16, 1)
     assert 0 <= found["rows"]["audio"]["figures"]["uar"]["value"] <= 1
 
 

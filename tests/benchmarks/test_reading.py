@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callsift.benchmarks.reading import files_by_stem, mended, read_rows
+from callsift.benchmarks.reading import Row, files_by_stem, mended, read_rows
 from callsift.errors import DataError
 from tests.benchmarks.tables_made import write_csv
 
@@ -54,6 +54,8 @@ def test_a_wrong_cell_is_named_with_its_line(tmp_path: Path) -> None:
         row.one_of("kind", ("joy", "fear"))
     with pytest.raises(DataError, match="'at' must be a whole number, not '-1'"):
         row.number("at")
+    with pytest.raises(DataError, match=r"line 2: 'at' has 5,000 digits, more than the 18 of any id"):
+        Row(row.path, row.line, {"at": "9" * 5000}).number("at")
     with pytest.raises(DataError, match="'text' is empty"):
         row.filled("text")
 

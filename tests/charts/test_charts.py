@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from callsift.charts import Answers, Bar, Point, bar_chart, dot_chart, gain_chart, line_chart, reliability_chart
-from callsift.charts.marks import spread, ticks
+from callsift.charts.marks import LETTER_PX, NARROW, letters, short, spread, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 BARS = [Bar("full", 0.5, 0.4, 0.6), Bar("no <bottleneck> & more", 0.25, 0.2, 0.3), Bar("a" * 60, -0.1)]
@@ -172,3 +172,36 @@ def test_values_that_are_nearly_one_can_be_drawn(one: float, other: float) -> No
     assert 3 <= len(marks) <= 9
     assert marks[0] <= min(one, other)
     assert marks[-1] >= max(one, other)
+
+
+LONG = [
+    "客户服务中心第三营业部华东大区直销团队一组二组三组四组",
+    "Vertriebsgebiet Nordrhein-Westfalen und Niedersachsen",
+]
+
+
+@pytest.mark.parametrize("label", LONG)
+def test_wide_letters_take_twice_the_room_and_a_count_is_never_cut(label: str) -> None:
+    """13 px are the width of a Chinese character, about twice LETTER_PX: name and figure lie apart."""
+    bar = Bar(label, 0.5, 0.4, 0.6, "50 % (40–60 %)", tail=" · 1,234")
+    dots = ET.fromstring(dot_chart("Parts", "Parts.", [bar, Bar("en", 0.4, tail=" · 3")], share=True))
+    shown = [each.text or "" for each in dots.iter(f"{SVG}text")]
+    (name,) = [each for each in shown if each.endswith(" · 1,234")]
+    assert name.startswith(label[:6])
+    assert "…" in name
+    assert (letters(name) + letters("50 % (40–60 %)")) * LETTER_PX <= NARROW - 32
+    assert "en · 3" in shown
+    bars = ET.fromstring(bar_chart("Parts", "Parts.", [bar]))
+    (said,) = [each for each in bars.iter(f"{SVG}text") if (each.text or "").endswith(" · 1,234")]
+    assert float(said.attrib["x"]) - letters(said.text or "") * LETTER_PX >= 0, "it begins within the picture"
+
+
+def test_how_wide_texts_are() -> None:
+    assert [letters(each) for each in ("", "abc", "中文ab", "（全）", "ｆｕｌｌ", "e\u0301")] == [0, 3, 6, 6, 8, 1]
+    assert [short(each, 5) for each in ("abcde", "abcdef", "中文", "中文字", "ab中文")] == [
+        "abcde",
+        "abcd…",
+        "中文",
+        "中文…",
+        "ab中…",
+    ]

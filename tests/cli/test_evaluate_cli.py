@@ -44,6 +44,7 @@ def test_a_report_of_a_bundle(told: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.exit_code == 0
     assert "its 4 graded calls are asked about, not all 12" in done.output
+    assert "95 % intervals draw 4 calls, each as a whole" in done.output
     assert "TF-IDF baseline (8 training calls), five, accuracy: " in done.output
     assert str(report / "report.html") in done.output
     found = json.loads(output.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,23 @@ def test_unknown_keys_are_warnings_and_an_empty_manifest_an_error(tmp_path: Path
     assert "agent_name" in found.notes[0].message
     with pytest.raises(DataError, match="holds no calls"):
         read_manifest(_write(tmp_path, ""))
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({"call_id": "c\ud83d", "turns": TURNS}, r"call_id 'c\\ud83d' holds half of a character"),
+        ({"call_id": "c", "turns": [*TURNS, {"role": "agent", "text": "\udc00 well"}]}, r"text '\\udc00 well' holds"),
+        ({"call_id": "c", "turns": TURNS, "label": ["A", "\ud83d"]}, "label "),
+        ({"call_id": "c", "turns": TURNS, "odd \ud83d": 1}, "a line's key "),
+    ],
+)
+def test_half_of_a_character_is_named_with_file_and_line(tmp_path: Path, row: Any, named: str) -> None:
+    with pytest.raises(DataError, match=rf"manifest.jsonl, line 2: {named}"):
+        read_manifest(_write(tmp_path, {"call_id": "whole \U0001f4de", "turns": TURNS}, row))
+
+
+def test_bytes_of_a_name_in_another_encoding_are_a_path(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")).write_bytes(b"")
+    (call,) = read_manifest(_write(tmp_path, {"call_id": "c", "audio": "\udcff.wav"})).calls
+    assert call.audio is not None

@@ -14,8 +14,12 @@ from callsift.bundle import find_bundle, load_bundle
 from callsift.data.manifest import read_manifest
 from callsift.errors import UsageError
 from callsift.evaluation.evaluate import Depth, evaluate_calls
+from callsift.evaluation.report import page_of
+from callsift.evaluation.report.words import drawn_of
+from callsift.labels import LabelScheme
 from callsift.scoring.scorer import Scorer
 from callsift.types import Call
+from tests.evaluation.planted import MOOD, planted, said
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +166,28 @@ def test_calls_that_can_not_be_scored_count_nowhere(scorer: Scorer, told: Sequen
     assert found["rows"][0]["call_id"] == "bad"
     with pytest.raises(UsageError, match=r"none of 1 calls could be scored; the first: bad: empty_file"):
         evaluate_calls(scorer, [bad])
+
+
+def test_the_constant_answer_of_numbers_is_learned_from_the_training_part() -> None:
+    """The median of the calls asked about is the best constant for them, which nobody knows beforehand."""
+    scorer = planted(LabelScheme.model_validate(MOOD))
+    asked = [replace(said("well", "plan", label=-1.0), call_id=f"c{at}") for at in range(8)]
+    train = [replace(said("yes", "ten", label=1.0 + at % 3), call_id=f"t{at}") for at in range(9)]
+    found = evaluate_calls(scorer, asked, depth=Depth(train), made={"data": "d", "split": None, "date": "2026"})
+    assert found["balance"]["train_median"] == 2.0
+    assert found["results"]["combined"]["value"]["majority"]["mean_absolute_error"]["value"] == 3.0
+    assert "always giving the median of the labels in training" in page_of(found)
+    alone = evaluate_calls(scorer, asked, made={"data": "d", "split": None, "date": "2026"})
+    assert alone["balance"]["train_median"] is None
+    assert alone["results"]["combined"]["value"]["majority"]["mean_absolute_error"]["value"] == 0.0
+    foreign = [replace(call, label="A") for call in train]
+    assert evaluate_calls(scorer, asked, depth=Depth(foreign))["balance"]["train_median"] is None
+
+
+def test_it_is_said_what_intervals_draw(found: dict[str, Any]) -> None:
+    assert (found["data"]["drawn_by"], found["data"]["drawn"]) == ("group", 9)
+    page = page_of({**found, "made": {**found["made"], "split": None, "date": "2026"}})
+    assert "from drawing 9 groups of calls anew, each as a whole" in page
+    calls = {**found, "data": found["data"] | {"drawn_by": "call", "drawn": 11}}
+    assert drawn_of(calls) == "11 calls"
+    assert drawn_of({**found, "data": {}}) == "calls (or groups of them)"

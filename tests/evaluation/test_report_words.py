@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callsift.evaluation.report.figures import faithfulness_of_page
+from callsift.evaluation.report.figures import balance_of_page, faithfulness_of_page
 from callsift.evaluation.report.findings import findings
 from callsift.evaluation.report.page import page_of
 from callsift.evaluation.report.phoning import phoning, phoning_of_page, points_of
@@ -200,3 +200,17 @@ def test_the_page_says_what_the_calls_are_ordered_by() -> None:
     assert "in the order of their rank, the expected worth of their grade, best first" in page_of(found)
     found["gain"]["by"] = "propensity"
     assert "in the order of their propensity, best first" in page_of(found)
+
+
+def test_a_label_that_leaves_the_grade_open_has_no_share_in_training() -> None:
+    found = sample()
+    found["balance"]["here"]["A/B"] = 7
+    assert balance_of_page(found)[-1] == {"name": "A/B", "count": 7, "share": 7 / 180, "train": None}
+    row = page_of(found).split('<th scope="row">A/B</th>')[1].split("</tr>")[0]
+    assert row.endswith('<td class="share">–</td>')
+
+
+def test_a_long_name_of_a_part_leaves_its_count() -> None:
+    found = sample()
+    found["breakdowns"]["group"][0] |= {"name": "华东大区直销团队" * 4, "calls": 1234}
+    assert " · 1,234</text>" in page_of(found)

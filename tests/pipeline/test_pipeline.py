@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from callsift.data.manifest import read_manifest
 from callsift.errors import DataError, ErrorCode, RecordingError, WarningCode
 from callsift.pipeline import Pipeline, check_prepared, role_spans, segment_text, speech_seconds
 from callsift.pipeline.prepared_set import prepared_row, write_prepared
+from callsift.plugins import AsrText
 from callsift.text.tokens import features_per_token, word_tokenizer
-from callsift.types import Call, Segment, Span, Turn
+from callsift.types import Call, Segment, Signal, Span, Turn
 
 
 def _pipeline(**settings: object) -> Pipeline:
@@ -133,6 +135,29 @@ def test_no_transcript_and_no_engine_is_a_warning(calls: tuple[Call, ...], tmp_p
     assert WarningCode.NO_TRANSCRIPT in {note.code for note in prepared.notes}
     inputs, _ = pipeline.inputs(prepared)
     assert all(streams["text"] is None and streams["audio"] is not None for streams in inputs.segments)
+
+
+class _BreaksOff:
+    """An engine whose answers end in the middle of a character."""
+
+    name, model, languages = "breaks-off", "", ()
+
+    def transcribe(
+        self, samples: Signal, rate_hz: int, spans: Sequence[Span], language: str | None
+    ) -> tuple[AsrText, ...]:
+        return tuple(AsrText(span.start_s, span.end_s, "yes \U0001f600 \ud83d") for span in spans)
+
+
+def test_what_an_engine_breaks_off_can_be_written(calls: tuple[Call, ...], tmp_path: Path) -> None:
+    assert calls[0].audio is not None
+    alone = tmp_path / f"alone{calls[0].audio.suffix}"
+    alone.write_bytes(calls[0].audio.read_bytes())
+    pipeline = Pipeline(FrontEnd(), word_tokenizer(), _BreaksOff())
+    prepared = pipeline.prepare(Call("a", audio=alone))
+    texts = {turn.text for segment in prepared.segments for turn in segment.turns}
+    assert "yes \U0001f600 \ufffd" in texts
+    pipeline.inputs(prepared)
+    write_prepared(tmp_path / "set", [prepared_row(prepared)], FrontEnd())
 
 
 def test_a_transcript_without_times_is_laid_over_the_speech(calls: tuple[Call, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from callsift.data.manifest import read_manifest
-from callsift.errors import WarningCode
+from callsift.errors import NoRoomError, WarningCode
 from callsift.pipeline.measures import MeasuredRow
 from callsift.pipeline.prepared_journal import NAME, Journal
 from callsift.pipeline.prepared_set import PreparedRow
-from callsift.types import Call, Note, Segment, Turn
+from callsift.types import Call, Note, Segment, StreamRef, Turn
 from tests.cli.commands import callsift, rows_of
 
 
@@ -51,14 +52,58 @@ def test_other_settings_another_call_or_another_file_are_not_taken_for_it(call: 
     assert Journal(tmp_path, {"asr": "x"}).found(call) is None
 
 
+@pytest.mark.parametrize("name", ["a.txt", "streams.npz"])
+def test_another_transcript_beside_it_or_another_array_is_not_taken_for_it(
+    call: Call, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("agent: hello")
+    if name == "streams.npz":
+        segment = Segment("0", (), 0.0, 2.0, streams={"video": StreamRef(tmp_path / name, "a")})
+        call = replace(call, segments=(segment,))
+    Journal(tmp_path, {}).add(call, _row(call))
+    assert Journal(tmp_path, {}).found(call) == _row(call)
+    (tmp_path / name).write_text("agent: something else")
+    assert Journal(tmp_path, {}).found(call) is None
+
+
+def test_what_changes_while_it_is_prepared_is_prepared_again(call: Call, tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {})
+    assert journal.found(call) is None
+    assert call.audio is not None
+    call.audio.write_bytes(b"copied over it meanwhile")
+    journal.add(call, _row(call))
+    assert Journal(tmp_path, {}).found(call) is None
+
+
 def test_a_line_cut_short_costs_that_line(call: Call, tmp_path: Path) -> None:
+    """Not the next one as well, which would stand on the same line."""
     journal = Journal(tmp_path, {})
     journal.add(call, _row(call))
     with (tmp_path / NAME).open("a") as stream:
         stream.write('{"key": "0a", "call": {"call_')
-    assert Journal(tmp_path, {}).found(call) == _row(call)
+    again, other = Journal(tmp_path, {}), replace(call, call_id="b")
+    assert again.found(call) == _row(call)
+    again.add(other, _row(other))
+    assert [Journal(tmp_path, {}).found(each) for each in (call, other)] == [_row(call), _row(other)]
     journal.remove()
     assert Journal(tmp_path, {}).found(call) is None
+
+
+def test_a_full_disk_is_said_and_leaves_whole_lines(call: Call, tmp_path: Path) -> None:
+    """A limit on the size of a file stands for the disk: the write fails in the midst of a line."""
+    journal, other = Journal(tmp_path, {}), replace(call, call_id="b")
+    journal.add(call, _row(call))
+    whole = (tmp_path / NAME).read_bytes()
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) * 3 // 2, hard))
+    try:
+        with pytest.raises(NoRoomError, match="Make room, then give the same command again"):
+            journal.add(other, _row(other))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert (tmp_path / NAME).read_bytes() == whole
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX signals")

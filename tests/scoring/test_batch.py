@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,59 @@ def test_resume_keeps_the_rows_of_other_calls(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another callsift"):
         _open(path, first, [one], resume=True)
     file.close()
+
+
+def _kept(path: Path, rows: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def test_resume_scores_a_call_anew_whose_text_has_changed(tmp_path: Path) -> None:
+    """Turns of a call without a recording; its label and split are no matter."""
+    path = tmp_path / "f.jsonl"
+    (one, first), (other, second) = _score("yes please"), _score("no", "b")
+    _kept(path, [first, second])
+    changed = replace(one, turns=(one.turns[0], Turn("customer", "never")))
+    file = _open(path, first, [changed, replace(other, label="A", split="test", group="g")], resume=True)
+    file.close()
+    assert set(file.done) == {"b"}
+    assert [json.loads(line)["call_id"] for line in path.read_text().splitlines()] == ["b"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_resume_reads_the_transcript_again(demo: Path, tmp_path: Path, beside: bool) -> None:
+    audio, transcript = tmp_path / "a.ogg", tmp_path / ("a.txt" if beside else "b.txt")
+    audio.write_bytes((demo / "calls/en-07-dental.ogg").read_bytes())
+    transcript.write_text("agent: hello\ncustomer: yes please\n")
+    call = Call("a", audio=audio, transcript=None if beside else transcript)
+    row = result_row(ScorerSpec(find_bundle("starter"), asr="none").make().score(call))
+    path = tmp_path / "f.jsonl"
+    _kept(path, [row])
+    os.utime(transcript)
+    file = _open(path, row, [call], resume=True)
+    file.close()
+    assert set(file.done) == {"a"}, "the time of change alone is no change"
+    transcript.write_text("agent: hello\ncustomer: never ever\n")
+    file = _open(path, row, [call], resume=True)
+    file.close()
+    assert not file.done
+
+
+def test_a_row_of_an_older_version_is_scored_anew(tmp_path: Path) -> None:
+    """It does not tell what text it was made from."""
+    path = tmp_path / "f.jsonl"
+    call, row = _score("yes please")
+    _kept(path, [{key: value for key, value in row.items() if key != "call_sha256"}])
+    file = _open(path, row, [call], resume=True)
+    file.close()
+    assert not file.done
+
+
+def test_half_a_character_is_refused_in_words(tmp_path: Path) -> None:
+    _, row = _score("yes \ud83d plan")
+    error = row["error"]
+    assert isinstance(error, dict)
+    assert error["code"] == "bad_transcript"
+    assert "holds half of a character" in error["message"]
 
 
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:

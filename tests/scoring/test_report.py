@@ -109,3 +109,29 @@ def test_a_number_is_shown_by_weights_and_named(tmp_path: Path) -> None:
 def test_nothing_is_said_of_moments_where_none_were_asked_for(tmp_path: Path) -> None:
     write_report(tmp_path / "r.html", [row("a", 0.9, None)], load_scheme("marketcalls"), title="calls")
     assert "moments" not in (tmp_path / "r.html").read_text("utf-8").split("</style>")[1]
+
+
+def _page(tmp_path: Path, rows: list[dict[str, Any]]) -> str:
+    write_report(tmp_path / "r.html", rows, load_scheme("marketcalls"), title="calls")
+    return (tmp_path / "r.html").read_text("utf-8").split("</style>")[1]
+
+
+def test_numbers_are_headed_by_what_they_are(tmp_path: Path) -> None:
+    number = row("a", 0.0, 1.5) | {"propensity": None, "value": 1.5, "grade": None}
+    plain = row("a", 0.0, None) | {"propensity": None}
+    assert "<span>propensity</span>" in _page(tmp_path, [row("a", 0.9, None)])
+    assert "<span>value</span>" in _page(tmp_path, [number])
+    for page in (_page(tmp_path, [number]), _page(tmp_path, [plain])):
+        assert "propensity" not in page
+
+
+def test_what_there_is_none_of_is_not_explained(tmp_path: Path) -> None:
+    about = {"segment_id": "0", "start_s": 0.0, "end_s": 9.0, "speech_s": {}, "text": "yes", "contribution": None}
+    answered = row("a", 0.9, None) | {"segments": [{**about, "grade": "B", "probabilities": {}}]}
+    page = _page(tmp_path, [answered])
+    assert "contribution" not in page
+    assert "1 call, ordered by" in page
+    counted = row("a", 0.9, None) | {"segments": [{**about, "contribution": 0.25}]}
+    page = _page(tmp_path, [counted, answered])
+    assert "contribution is how much the propensity would fall" in page
+    assert "2 calls, ordered by" in page

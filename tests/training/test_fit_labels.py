@@ -16,10 +16,11 @@ from callsift.errors import ConfigError, DataError
 from callsift.labels import LabelScheme, load_scheme
 from callsift.training.balance import drawing_chances, row_weights
 from callsift.training.batches import Example, epoch_batches, labelled_example, make_example, stacked
-from callsift.training.fit import fit, make_optimizer, train_step, validate
+from callsift.training.fit import fit, validate
 from callsift.training.loader import make_batch
 from callsift.training.objective import Objective
-from callsift.training.optimise import Average
+from callsift.training.optimise import Average, make_optimizer
+from callsift.training.step import train_step
 from callsift.types import Call, CallInputs, PreparedCall, RaterLabel
 from tests.training.test_fit_ranks import SCHEME, call, calls, network, trained
 

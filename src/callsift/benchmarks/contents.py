@@ -17,8 +17,8 @@ from callsift.canonical import sha256_of_json
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
 from callsift.files import read_json, write_json
-from callsift.training.hashes import array_files, content_of
-from callsift.types import Call, StreamRef
+from callsift.pipeline.call_files import array_files, content_of
+from callsift.types import Call
 
 DATA: Final = "data"
 _NEW, _OLD = "data.new", "data.old"
@@ -31,7 +31,7 @@ _FORM: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was read. Arrays are named as they will lie in OUT/data.
+    """What was read. Files are named as they will lie once the arrays are in OUT/data.
 
     `arrays_sha256`: of the content of their files; None where there are none. `fresh`: they are in OUT/data.new.
     """
@@ -148,17 +148,27 @@ def _kept(out: Path, name: str) -> Found:
 
 
 def _as_lying(calls: Iterable[Call], now: Path, then: Path) -> Iterator[Call]:
-    """The calls with the arrays that are `now` in a folder named as in the one where they will be `then`."""
+    """The calls, read from a manifest that lies in `now`, with every file named as from `then`: arrays that lie in
+    there themselves, and others, which may be named by way of it."""
 
-    def moved(ref: StreamRef) -> StreamRef:
-        return replace(ref, path=then / ref.path.relative_to(now)) if ref.path.is_relative_to(now) else ref
+    def moved(path: Path) -> Path:
+        return then / path.relative_to(now) if path.is_relative_to(now) else path
 
     for call in calls:
-        segments = (
-            replace(segment, streams={name: moved(ref) for name, ref in segment.streams.items()})
+        segments = tuple(
+            replace(
+                segment,
+                audio=segment.audio and moved(segment.audio),
+                streams={name: replace(ref, path=moved(ref.path)) for name, ref in segment.streams.items()},
+            )
             for segment in call.segments
         )
-        yield replace(call, segments=tuple(segments))
+        yield replace(
+            call,
+            audio=call.audio and moved(call.audio),
+            transcript=call.transcript and moved(call.transcript),
+            segments=segments,
+        )
 
 
 def _arrays_sha256(calls: Iterable[Call]) -> str | None:

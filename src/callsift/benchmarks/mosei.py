@@ -37,8 +37,8 @@ BENCHMARK = Benchmark(
     notes=(
         "The publishers count 23,453 utterances; MMSA's labels, which nearly all papers use, hold 22,856 of them.",
         "Acc2 and F1 come in two variants: non0 leaves items without sentiment out, has0 counts them as positive.",
-        "Of a feature file the acoustic frames alone are read, and from where they lie: its 13 GB need not fit into "
-        "memory, the frames that are kept (about a tenth of it) do.",
+        "Of a feature file the acoustic frames alone are read, and from where they lie: not its 13 GB have to fit into "
+        "memory, but the frames without padding.",
         *PAPER_NOTES,
     ),
 )  # fmt: skip

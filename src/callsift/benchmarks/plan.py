@@ -17,7 +17,7 @@ from callsift.errors import ConfigError, DataError, UsageError
 from callsift.labels import load_scheme
 from callsift.training.studies import plan as studies
 from callsift.training.studies.plan import DATA, OWN_SPLITS, Design, Study, labelled
-from callsift.types import Call
+from callsift.types import Call, Target
 
 NO_ASR: Final = "none"
 """Benchmarks are heard with the published words, or without any."""
@@ -87,7 +87,7 @@ def plan(benchmark: Benchmark, contents: Contents, source: Path, out: Path, want
         if isinstance(found, str):
             left_out[row.name] = found
             continue
-        first = None if row.pretrain is None else partial(_calls_before, row.pretrain, source, wanted.few)
+        first = None if row.pretrain is None else partial(_calls_before, row.pretrain, source, wanted.few, base.target)
         made.append(_row(benchmark, row, [*row.settings, *found, *wanted.settings], validation, first))
         kept.append(row)
     if not made:
@@ -149,10 +149,12 @@ def _row(
     return studies.Row(row.name, config, tuple(settings), before=before)
 
 
-def _calls_before(pretrain: Pretrain, source: Path, few: int | None, unheard: frozenset[str]) -> Sequence[Call]:
-    """What is learned first; of a try, no more calls than it has itself."""
+def _calls_before(
+    pretrain: Pretrain, source: Path, few: int | None, target: Target, unheard: frozenset[str]
+) -> Sequence[Call]:
+    """What is learned first; in a try, no more calls than are learned from afterwards."""
     found = pretrain(source, unheard)
-    return found if few is None else few_of(found, few, "folds", "call")
+    return found if few is None else few_of(found, few, "folds", target)
 
 
 def _configured(benchmark: Benchmark, name: str, settings: Sequence[str], validation: float) -> TrainConfig:

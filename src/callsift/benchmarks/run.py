@@ -2,7 +2,8 @@
 
 A folder of results holds the manifest and the label scheme of what was run, every training's answers (`trials/`), and
 `results.json`, `results.md`, `results.csv` and `chart.svg`. A run that was stopped, at whatever instant, goes on by the
-same command; more rows, folds or seeds may be asked for in the same folder.
+same command; more rows, folds or seeds may be asked for in the same folder. Of one that was begun with something else
+nothing is changed.
 """
 
 from __future__ import annotations
@@ -16,21 +17,25 @@ from typing import Any, Final
 import yaml
 
 from callsift.benchmarks.benchmark import Benchmark, Contents
-from callsift.benchmarks.contents import check_apart, counted, read_data
+from callsift.benchmarks.contents import Found, check_apart, counted, drop, read_data, take_over
+from callsift.benchmarks.few import few_of
 from callsift.benchmarks.plan import Planned, Wanted, plan
 from callsift.benchmarks.table import figures_of, measures_of
 from callsift.benchmarks.written import chart_of, csv_of, page_of
 from callsift.canonical import sha256_of_json
 from callsift.config import train_config
 from callsift.data.manifest import call_row, write_manifest
+from callsift.errors import CallsiftError
 from callsift.files import exclusive_lock, read_json, sha256_of_file, write_json, write_text
 from callsift.labels import load_scheme
+from callsift.pipeline.call_files import array_files, content_of, heard_files
 from callsift.training.studies import report
 from callsift.training.studies.plan import DATA, Study, check_divisible
 from callsift.training.studies.study import Progress, run_study
 from callsift.types import Call
 
 SCHEMA_VERSION: Final = 1
+MANIFEST: Final = "manifest.jsonl"
 Say = Callable[[str], None]
 
 
@@ -63,7 +68,8 @@ def run_benchmark(
     """
     check_apart(source, out)
     with exclusive_lock(out / ".lock"):
-        contents = _read(benchmark, source, out, say)
+        found = _read(benchmark, source, out, say)
+        contents = found.contents
         planned = plan(benchmark, contents, source, out, wanted)
         study = planned.study
         for name, why in planned.left_out.items():
@@ -72,8 +78,7 @@ def run_benchmark(
             say(f"A try, not a result: {wanted.changed}.")
         measures_of(benchmark, load_scheme(study.rows[0].config.labels))
         check_divisible(study, every_grade_twice=wanted.few is None)
-        manifest = _write_data(benchmark, study.sets[DATA], out)
-        record = report.begin(study, {"data_sha256": [sha256_of_file(manifest)], "benchmark": benchmark.name})
+        record = _settle(benchmark, found, study.sets[DATA], out, lambda about: report.begin(study, about))
         failed = run_study(study, jobs=jobs, keep_weights=keep_weights, progress=progress)
         results = _results(benchmark, source, contents, planned, wanted, record, failed)
         write_json(out / "results.json", results)
@@ -82,36 +87,67 @@ def run_benchmark(
         chart = chart_of(results)
         if chart is not None:
             write_text(out / "chart.svg", chart)
+        else:
+            (out / "chart.svg").unlink(missing_ok=True)  # of figures that there are no more
     return results
 
 
-def write_benchmark_manifest(benchmark: Benchmark, source: Path, out: Path, say: Say) -> Path:
-    """Read the data and write `out`/manifest.jsonl and labels.yaml alone.
+def write_benchmark_manifest(
+    benchmark: Benchmark, source: Path, out: Path, say: Say, *, few: int | None = None
+) -> Path:
+    """Read the data and write `out`/manifest.jsonl and labels.yaml alone. `few`: of about so many calls.
 
     Raises:
-        UsageError, DataError: see `read_data`.
+        UsageError, DataError: see `read_data`; or `out` holds a run of other calls.
     """
     check_apart(source, out)
     with exclusive_lock(out / ".lock"):
-        return _write_data(benchmark, _read(benchmark, source, out, say).calls, out)
+        found = _read(benchmark, source, out, say)
+        calls = found.contents.calls
+        if few is not None:
+            calls = few_of(calls, few, benchmark.division, train_config(benchmark.config).target)
+        _settle(benchmark, found, calls, out, lambda about: report.check_begun(out, about))
+    return out / MANIFEST
 
 
-def _read(benchmark: Benchmark, source: Path, out: Path, say: Say) -> Contents:
+def _read(benchmark: Benchmark, source: Path, out: Path, say: Say) -> Found:
+    report.check_begun(out, {"benchmark": benchmark.name})
     say(f"{benchmark.title}. Licence: {benchmark.licence}")
-    contents = read_data(benchmark, source, out)
-    for sentence in counted(contents):
+    found = read_data(benchmark, source, out)
+    for sentence in counted(found.contents):
         say(f"  {sentence}")
-    for sentence in contents.absent:
+    for sentence in found.contents.absent:
         say(f"  not there: {sentence}")
-    return contents
+    return found
 
 
-def _write_data(benchmark: Benchmark, calls: Sequence[Call], out: Path) -> Path:
-    scheme = load_scheme(train_config(benchmark.config).labels)
-    text = yaml.safe_dump(scheme.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
-    write_text(out / "labels.yaml", text)
-    write_manifest(out / "manifest.jsonl", calls)
-    return out / "manifest.jsonl"
+def _settle(
+    benchmark: Benchmark,
+    found: Found,
+    calls: Sequence[Call],
+    out: Path,
+    accept: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Put arrays, manifest and label scheme into their places, and return what `accept` gave.
+
+    `accept` is told what the data are and raises where `out` was begun with others: nothing there is changed then.
+    """
+    new = out / f"{MANIFEST}.new"
+    try:
+        write_manifest(new, calls)
+        about = {"benchmark": benchmark.name, "data_sha256": [sha256_of_file(new)]}
+        accepted = accept({**about, "arrays_sha256": found.arrays_sha256})
+        take_over(found, out)
+        scheme = load_scheme(train_config(benchmark.config).labels)
+        plain = scheme.model_dump(mode="json", exclude_defaults=True)
+        write_text(out / "labels.yaml", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+        new.replace(out / MANIFEST)
+    except CallsiftError:
+        drop(out)
+        raise
+    finally:
+        new.unlink(missing_ok=True)
+    return accepted
 
 
 def _results(
@@ -125,7 +161,7 @@ def _results(
 ) -> dict[str, Any]:
     study = planned.study
     figures = figures_of(benchmark, study, planned.rows, failed)
-    for name, before in _learned_before(study, source).items():
+    for name, before in _learned_before(planned, source).items():
         figures["rows"][name]["before"] = before
     return {
         "schema_version": SCHEMA_VERSION,
@@ -158,27 +194,36 @@ def _results(
 
 def _commits(study: Study) -> set[str]:
     """The commits of callsift that the trainings were made with; none of an installed wheel's."""
-    runs = (study.folder_of(job) / "run/environment.json" for job in study.jobs)
+    runs = (study.folder_of(job) / run / "environment.json" for job in study.jobs for run in ("run", "before/run"))
     return {each["commit"] for path in runs if path.is_file() and (each := read_json(path)).get("commit")}
 
 
 def _hash(calls: Sequence[Call], source: Path) -> str:
-    """The hash of the calls, the same wherever data and results lie; what stands in their files is not in it."""
-    rows = [call_row(call, source) for call in calls]
+    """The hash of the calls and of every byte of their recordings, transcripts and arrays; the same wherever data and
+    results lie."""
+    rows: list[Any] = [call_row(call, source) for call in calls]
     for row in rows:
         for segment in row.get("segments", ()):
             segment["streams"] = {name: ref["key"] for name, ref in segment.get("streams", {}).items()}
-    return sha256_of_json(rows)
+    files = dict.fromkeys(file for call in calls for file in (*heard_files(call), *array_files(call)))
+    return sha256_of_json([rows, [content_of(file) if file.is_file() else None for file in files]])
 
 
-def _learned_before(study: Study, source: Path) -> dict[str, dict[str, Any]]:
-    """Row → the calls that it may learn first; each training leaves out the groups that it must not have heard."""
+def _learned_before(planned: Planned, source: Path) -> dict[str, dict[str, Any]]:
+    """Row → the calls that it may learn first, and the settings for that alone; each training leaves out the groups
+    that it must not have heard."""
     found = {}
-    for row in study.rows:
+    settings = {row.name: row.pretrain_settings for row in planned.rows}
+    for row in planned.study.rows:
         if row.before is not None:
             calls = row.before.calls(frozenset())
             groups = {call.group or call.call_id for call in calls}
-            found[row.name] = {"calls": len(calls), "groups": len(groups), "sha256": _hash(calls, source)}
+            found[row.name] = {
+                "calls": len(calls),
+                "groups": len(groups),
+                "sha256": _hash(calls, source),
+                "settings": list(settings[row.name]),
+            }
     return found
 
 

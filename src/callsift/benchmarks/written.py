@@ -114,7 +114,7 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     notes += [
         f"{name} learns {before['calls']:,} calls of {before['groups']} groups first, less those of the groups that "
         f"it is validated or tested on (data {before['sha256'][:12]})"
-        + (f", with {' '.join(before['settings'])}." if before["settings"] else ".")
+        + (f", with {settings_text(before['settings'])}." if before["settings"] else ".")
         for name, row in results["rows"].items()
         if (before := row.get("before"))
     ]
@@ -122,6 +122,11 @@ def notes_of(results: Mapping[str, Any]) -> list[str]:
     notes += [f"Not there: {sentence}" for sentence in results["data"]["absent"]]
     notes += [*results["baseline_notes"], *results["notes"]]
     return notes + [f"Failed: {why}" for row in results["rows"].values() for why in row.get("failed", ())]
+
+
+def settings_text(settings: Iterable[str], most: int = 60) -> str:
+    """Settings in a sentence; of a long one, such as a whole label scheme, its name alone."""
+    return ", ".join(each if len(each) <= most else f"another {each.partition('=')[0]}" for each in settings)
 
 
 def page_of(results: Mapping[str, Any]) -> str:

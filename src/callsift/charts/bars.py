@@ -8,17 +8,18 @@ from math import isfinite
 
 from callsift.charts.marks import (
     LETTER_PX,
+    LONGEST_LABEL,
     NARROW,
     WIDTH,
     Bar,
     Scale,
     finite,
+    letters,
     missing,
     number,
     or_none,
     percent_mark,
     rule,
-    short,
     spread,
     svg,
     text,
@@ -50,8 +51,8 @@ def bar_chart(
         raise ValueError("a chart needs at least one bar with a finite value")
     marks = ticks(*spread([*_values(bars, reference), 0.0]))
     texts = [_shown(bar) for bar in bars]
-    left = 16 + LETTER_PX * max(len(short(bar.label)) for bar in bars)
-    right = WIDTH - 16 - LETTER_PX * max(map(len, texts))
+    left = 16 + LETTER_PX * max(letters(bar.named(LONGEST_LABEL)) for bar in bars)
+    right = WIDTH - 16 - LETTER_PX * max(map(letters, texts))
     scale = Scale(marks[0], marks[-1], left, max(right, left + 80))
     bottom = 44 + ROW_PX * len(bars)
     parts = _axis(scale, marks, bottom, axis)
@@ -112,9 +113,9 @@ def _bar(bar: Bar, shown: str, scale: Scale, top: float) -> list[str]:
     zero, end, middle = scale(max(scale.low, min(0.0, scale.high))), scale(bar.value), top + ROW_PX / 2 - 2
     x, width = min(zero, end), abs(end - zero)
     parts = [
-        text(scale.start_px - 8, middle + 4, short(bar.label), "", "end"),
+        text(scale.start_px - 8, middle + 4, bar.named(LONGEST_LABEL), "", "end"),
         f'<rect x="{x:g}" y="{top + 3:g}" width="{width:g}" height="{ROW_PX - 10}" rx="2" fill="var(--c0)">'
-        f"<title>{escape(bar.label)}: {escape(shown)}</title></rect>",
+        f"<title>{escape(bar.label + bar.tail)}: {escape(shown)}</title></rect>",
         text(scale.end_px + 8, middle + 4, shown, "", "start"),
     ]
     return parts + _whisker(bar, scale, middle)
@@ -122,15 +123,15 @@ def _bar(bar: Bar, shown: str, scale: Scale, top: float) -> list[str]:
 
 def _dot(dot: Bar, scale: Scale, top: float) -> list[str]:
     shown, middle = _shown(dot), top + 26
-    room = int((NARROW - 32 - LETTER_PX * len(shown)) / LETTER_PX)
+    room = int((NARROW - 32 - LETTER_PX * letters(shown)) / LETTER_PX) - 1
     return [
         # Text lies upon the rules of the scale: a strip of background keeps it readable.
         f'<rect class="back" x="8" y="{top:g}" width="{NARROW - 16}" height="17"/>',
-        text(16, top + 13, short(dot.label, max(room, 8)), "", "start"),
+        text(16, top + 13, dot.named(min(max(room, 8), LONGEST_LABEL)), "", "start"),
         text(NARROW - 16, top + 13, shown, "soft", "end"),
         *_whisker(dot, scale, middle),
         f'<circle cx="{scale(dot.value):g}" cy="{middle:g}" r="5" fill="var(--c0)">'
-        f"<title>{escape(dot.label)}: {escape(shown)}</title></circle>",
+        f"<title>{escape(dot.label + dot.tail)}: {escape(shown)}</title></circle>",
     ]
 
 

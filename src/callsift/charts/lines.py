@@ -13,6 +13,7 @@ from callsift.charts.marks import (
     Point,
     Scale,
     finite,
+    letters,
     missing,
     number,
     or_none,
@@ -102,5 +103,5 @@ def _legend(names: Sequence[str], left: float) -> list[str]:
     for at, name in enumerate(names):
         parts.append(f'<rect x="{left:g}" y="36" width="12" height="12" rx="2" fill="var(--c{at % COLOURS})"/>')
         parts.append(text(left + 18, 46, short(name), "", "start"))
-        left += 36 + LETTER_PX * len(short(name))
+        left += 36 + LETTER_PX * letters(short(name))
     return parts

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from math import ceil, floor, isfinite, log10
 from typing import TypeVar
+from unicodedata import category, east_asian_width
 
 WIDTH = 720
 NARROW = 360
@@ -32,13 +33,21 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar or a dot: its name, its value, its interval if there is one, what stands behind it (the value itself)."""
+    """A bar or a dot: its name, its value, its interval if there is one, what stands behind it (the value itself).
+
+    `tail`: what follows the name and is shown whole however long that is, as how many there are.
+    """
 
     label: str
     value: float
     low: float | None = None
     high: float | None = None
     text: str | None = None
+    tail: str = ""
+
+    def named(self, longest: int) -> str:
+        """Its name, cut to what fits with the tail, in letters (`letters`)."""
+        return short(self.label, max(longest - letters(self.tail), 2)) + self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +126,19 @@ def rule(x: float, y: float, x_end: float, y_end: float, kind: str) -> str:
     return f'<line x1="{x:g}" y1="{y:g}" x2="{x_end:g}" y2="{y_end:g}" class="{kind}"/>'
 
 
+def letters(said: str) -> int:
+    """How many letters wide a text is: a Chinese character is as wide as two, an accent of its own has no width."""
+    wide = sum(2 if east_asian_width(each) in "WF" else 1 for each in said)
+    return wide - sum(category(each) in ("Mn", "Me", "Cf") for each in said)
+
+
 def short(label: str, longest: int = LONGEST_LABEL) -> str:
-    """A label cut to what fits."""
-    return label if len(label) <= longest else label[: longest - 1] + "…"
+    """A label cut to what fits, in letters."""
+    if letters(label) <= longest:
+        return label
+    while letters(label) >= longest and label:
+        label = label[:-1]
+    return label + "…"
 
 
 def number(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
+from callsift.cli.options import TIMEOUT_HELP, Asr, DiarizerName
 from callsift.errors import CallsiftError, UsageError
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def augment(
         int | None, typer.Option("--copies", min=1, help="How many of every call. Default: augment.copies, or 4.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Default: fit.seed.")] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes at once.")] = 1,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help=TIMEOUT_HELP)] = None,
 ) -> None:

@@ -41,7 +41,7 @@ def bench(
         bool, typer.Option("--keep-weights", help="Keep every trained network, not its answers alone.")
     ] = False,
     manifest: Annotated[
-        bool, typer.Option("--manifest", help="Write manifest.jsonl and labels.yaml only, and train nothing.")
+        bool, typer.Option("--manifest", help="Write manifest.jsonl and labels.yaml only (of --few calls), no run.")
     ] = False,
 ) -> None:
     """Run a public benchmark: read the data set as published, train every row, and set the figures side by side.
@@ -68,13 +68,16 @@ def bench(
             f"callsift bench {name} needs --data FOLDER and -o FOLDER. The data folder is as published:\n"
             f"{benchmark.layout.rstrip()}"
         )
+    if manifest:
+        _refuse_with_manifest({"--rows": rows, "--seeds": seeds, "--folds": folds, "--encoder": encoder,
+                               "--set": settings, "--jobs": jobs > 1, "--keep-weights": keep_weights})  # fmt: skip
     require_torch()
     from callsift.benchmarks.plan import Wanted
     from callsift.benchmarks.run import run_benchmark, write_benchmark_manifest
     from callsift.cli.options import names_in, numbers_in
 
     if manifest:
-        path = write_benchmark_manifest(benchmark, data, output, say)
+        path = write_benchmark_manifest(benchmark, data, output, say, few=few)
         typer.echo(f"{path}; train on it with: callsift train {path} -o RUN --set labels={output / 'labels.yaml'}")
         return
     wanted = Wanted(
@@ -87,6 +90,12 @@ def bench(
     _show(results, output)
     if any(row.get("failed") for row in results["rows"].values()):
         raise typer.Exit(1)
+
+
+def _refuse_with_manifest(given: Mapping[str, Any]) -> None:
+    """Option → what was given for it: all that say how to train."""
+    if named := [option for option, value in given.items() if value]:
+        raise UsageError(f"--manifest trains nothing, and {named[0]} says how to train; leave one of them out")
 
 
 def _list() -> None:
@@ -115,4 +124,5 @@ def _show(results: Mapping[str, Any], output: Path) -> None:
         say(f"A try, not a result: {results['not_a_result']}.")
     for note in notes_of(results):
         say(note)
-    say(f"Written: {output}/results.json, results.md, results.csv, chart.svg")
+    names = ["results.json", "results.md", "results.csv", "chart.svg"]
+    say(f"Written: {output}/{', '.join(name for name in names if (output / name).is_file())}")

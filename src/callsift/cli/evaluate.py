@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from callsift import __version__
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, TIMEOUT_HELP
+from callsift.cli.options import TIMEOUT_HELP, Asr, DiarizerName
 from callsift.cli.parts import graded_calls, is_run, scorer_of, trained_on
 from callsift.errors import NoRoomError, UsageError
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from callsift.evaluation.desk import Desk
     from callsift.evaluation.evaluate import Depth
     from callsift.evaluation.seen import Seen
-    from callsift.scoring.scorer import Scorer
     from callsift.types import Call
 
 
@@ -37,8 +36,8 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option("--split", help="Only calls of this split. Default: test, else all.")
     ] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")] = None,
     report: Annotated[
         Path | None,
@@ -66,10 +65,11 @@ def evaluate(
     from callsift.cli.show import print_figures, print_warnings, say
     from callsift.evaluation.desk import InProcesses
     from callsift.evaluation.evaluate import Depth
+    from callsift.evaluation.report.words import drawn_of
 
     _check_targets(output, report)
     with InProcesses(partial(scorer_of, model, asr, diarizer), jobs, timeout) as desk:
-        calls, split = graded_calls(cast("Scorer", desk.subject), data, split)
+        calls, split = graded_calls(desk.subject, data, split)
         seen = trained_on(model, data, calls)
         for warning in seen.warnings(len(calls)):
             say(warning)
@@ -89,6 +89,7 @@ def evaluate(
             for kind, title in (("combined", "combined tasks"), ("raw", "each task by itself")):
                 if kind in found["results"]:
                     print_figures(title, found["results"][kind])
+            say(f"95 % intervals draw {drawn_of(found)}, each as a whole")
             _say_baseline(found)
             print_warnings(rows)
             for call_id, why in found["data"]["failed"].items():

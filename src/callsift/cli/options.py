@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from callsift.errors import UsageError
 
-ASR_HELP = (
+_ASR_HELP = (
     "Speech recognition for calls without transcript, with its options: pocketsphinx (built in, weak, English), "
     "sherpa-onnx,model=FOLDER, faster-whisper,model=FOLDER, http,url=URL, iflytek, or none. See callsift doctor."
 )
-DIARIZER_HELP = (
+_DIARIZER_HELP = (
     "Tells two speakers on one channel apart: clustering (built in), sherpa-onnx,segmentation=FILE,embedding=FILE, "
     "or none."
 )
+Asr = Annotated[str | None, typer.Option("--asr", help=_ASR_HELP)]
+DiarizerName = Annotated[str | None, typer.Option("--diarizer", help=_DIARIZER_HELP)]
 TIMEOUT_HELP = "Seconds a call may take; 0: any. Default: 600 and 5 per second of it."
 RATE_HELP = "Sampling rate of recordings without a header (.ulaw, .alaw, .vox, .sln), in Hz."
 

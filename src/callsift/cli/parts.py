@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from callsift.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from callsift.evaluation.desk import Subject
     from callsift.evaluation.seen import Seen
     from callsift.scoring.scorer import Scorer
     from callsift.types import Call
@@ -50,7 +51,7 @@ def scorer_of(model: Path, asr: str | None, diarizer: str | None) -> Scorer:
     return Scorer.from_bundle(load_bundle(find_bundle(str(model))), asr=asr, diarizer=diarizer)
 
 
-def graded_calls(scorer: Scorer, data: Path, split: str | None) -> tuple[list[Call], str | None]:
+def graded_calls(scorer: Scorer | Subject, data: Path, split: str | None) -> tuple[list[Call], str | None]:
     """The calls of DATA with a label of what the model answers for, and of which split they are (None: all).
 
     Without `split`, a test part stands for the whole where there is one, which is said.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, RATE_HELP, TIMEOUT_HELP
+from callsift.cli.options import RATE_HELP, TIMEOUT_HELP, Asr, DiarizerName
 from callsift.errors import CallsiftError, UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def prepare(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, as in front_end.silence=remove.")
     ] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     channels: Annotated[
         str | None,
         typer.Option("--channels", help="Who is on channel 0, 1, …: 'agent,customer' or 'customer,agent'."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.cli.data import Force, free, free_manifest, not_the_source
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import Asr, DiarizerName
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ def suspects(
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the folds.")] = 1,
     top: Annotated[int, typer.Option("--top", min=1, help="How many to show; the CSV has all.")] = 20,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
 ) -> None:
     """The likeliest mislabelled calls, by models that never saw them. Stopped, it goes on when run again."""
     from callsift.cli.parts import require_torch

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callsift.bundle import STARTER
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, RATE_HELP, TIMEOUT_HELP
+from callsift.cli.options import RATE_HELP, TIMEOUT_HELP, Asr, DiarizerName
 from callsift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def score(
         typer.Argument(metavar="PATH...", help="Recordings, folders, globs, or a manifest.jsonl.", show_default=False),
     ],
     model: Annotated[str, typer.Option("--model", "-m", help="A bundle's folder, or 'starter'.")] = STARTER,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
+    asr: Asr = None,
     channels: Annotated[
         str | None,
         typer.Option("--channels", help="Who is on channel 0, 1, …: 'agent,customer' or 'customer,agent'."),
     ] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    diarizer: DiarizerName = None,
     rate: Annotated[int | None, typer.Option("--rate", min=2000, max=384000, help=RATE_HELP)] = None,
     redact: Annotated[
         bool, typer.Option("--redact", help="Take phone, card and identity numbers and e-mails out of the text.")

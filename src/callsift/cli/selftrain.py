@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import Asr, DiarizerName
 from callsift.cli.parts import is_run, require_torch, scorer_of
 from callsift.cli.train import CONFIG_HELP
 from callsift.errors import UsageError
@@ -61,8 +61,8 @@ def self_train(
         float, typer.Option("--momentum", help="How much of the running class shares is of earlier rounds.", **_BOUND)
     ] = 0.5,
     floor: Annotated[float, typer.Option("--floor", help="Least confidence for any grade.", **_BOUND)] = 0.0,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a self-training that was stopped.")] = False,
 ) -> None:
     """Train, grade the pool, learn from the surest of these grades too, while validation improves.
@@ -150,8 +150,8 @@ def shift(
     ] = None,
     method: Annotated[Method, typer.Option("--method", help="Which estimate is written.")] = Method.EM,
     draws: Annotated[int, typer.Option("--draws", min=20, help="Redrawings for the intervals.")] = 200,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the balance as JSON.")] = None,
 ) -> None:
     """Estimate the class balance of calls that nobody graded, with intervals, and say what speaks against it.

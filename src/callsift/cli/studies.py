@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP, names_in, numbers_in
+from callsift.cli.options import Asr, DiarizerName, names_in, numbers_in
 from callsift.cli.parts import require_torch
 from callsift.cli.studying import carry_out, design_of, set_names, study_calls
 from callsift.cli.train import CONFIG_HELP
@@ -24,8 +24,6 @@ Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes at once.")]
 Metric = Annotated[str | None, typer.Option("--metric", help="accuracy, macro_f1, …; for numbers correlation, ….")]
 Task = Annotated[str | None, typer.Option("--task", help="Task that the metric is of. Default: the finest.")]
 Keep = Annotated[bool, typer.Option("--keep-weights", help="Keep every trained network, not its answers alone.")]
-Asr = Annotated[str | None, typer.Option("--asr", help=ASR_HELP)]
-DiarizerName = Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)]
 
 ROWS_HELP = (
     "Rows, as in full,no-bottleneck,audio-off: augmentation, no-augmentation, silence-removed, no-bottleneck, "

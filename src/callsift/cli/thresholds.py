@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import Asr, DiarizerName
 from callsift.cli.parts import graded_calls, is_run, scorer_of, trained_on
 from callsift.errors import UsageError
 
@@ -44,8 +44,8 @@ def thresholds(
     balance: Annotated[
         str | None, typer.Option("--balance", help="As for score: the threshold is then for scores corrected so.")
     ] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it as JSON, for score.")] = None,
 ) -> None:
     """The score from which on to phone back, for a wanted precision or for the calls a team can make a day."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import Asr, DiarizerName
 from callsift.cli.parts import check_finished, require_torch
 from callsift.errors import DataError, UsageError
 
@@ -33,8 +33,8 @@ def train(
     output: Folder,
     config: Annotated[str | None, typer.Option("--config", "-c", help=CONFIG_HELP)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="One setting, as in fit.epochs=20.")] = None,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
 ) -> None:
     """Train a model on your own graded calls. Needs: pip install "callsift[train]"."""

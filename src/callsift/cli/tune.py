@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callsift.cli.options import ASR_HELP, DIARIZER_HELP
+from callsift.cli.options import Asr, DiarizerName
 from callsift.cli.parts import require_torch
 from callsift.cli.train import CONFIG_HELP, Folder
 from callsift.errors import DataError, UsageError
@@ -46,8 +46,8 @@ def tune(
     prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Stop trials that fall behind the median.")] = True,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trials at once, in processes of their own.")] = 1,
     keep: Annotated[int, typer.Option("--keep", min=0, help="Trials whose weights are kept: the best.")] = 3,
-    asr: Annotated[str | None, typer.Option("--asr", help=ASR_HELP)] = None,
-    diarizer: Annotated[str | None, typer.Option("--diarizer", help=DIARIZER_HELP)] = None,
+    asr: Asr = None,
+    diarizer: DiarizerName = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was stopped.")] = False,
 ) -> None:
     """Search for the best settings, on validation calls only. Needs: pip install "callsift[train]"."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ _CALL_KEYS = {
     "schema_version", "call_id", "audio", "rate_hz", "channels", "language", "group", "split", "label", "labels",
     "transcript", "turns", "segments",
 }  # fmt: skip
+
+
+_PATHS = {"audio", "transcript", "path"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def unknown_keys(row: Mapping[str, Any]) -> list[str]:
@@ -44,6 +49,11 @@ class RowReader:
     def call(self, row: Any) -> Call:
         if not isinstance(row, dict):
             raise self.wrong(f"must be a JSON object, not {type(row).__name__}")
+        if (broken := _half_of_a_character(row)) is not None:
+            raise self.wrong(
+                "{} {} holds half of a character (a lone surrogate), which no file of results can hold: mend or leave "
+                "out the text".format(*broken)
+            )
         version = row.get("schema_version", SCHEMA_VERSION)
         if version != SCHEMA_VERSION:
             raise self.wrong(
@@ -192,6 +202,19 @@ class RowReader:
         if value is not None and not isinstance(value, list):
             raise self.wrong(f"{key} must be a list, not {type(value).__name__}")
         return value or []
+
+
+def _half_of_a_character(value: Any, key: str = "a line's key") -> tuple[str, str] | None:
+    """Key and text, as Python writes it, of the first text with a surrogate that has no other half; but in paths, where
+    such stand for bytes of a name."""
+    if isinstance(value, str):
+        return (key, f"{value[:60]!r}") if _SURROGATE.search(value) else None
+    parts: Iterable[tuple[Any, str]] = ()
+    if isinstance(value, dict):
+        parts = (pair for name, item in value.items() if name not in _PATHS for pair in ((name, key), (item, name)))
+    elif isinstance(value, list):
+        parts = ((item, key) for item in value)
+    return next((found for part, name in parts if (found := _half_of_a_character(part, name)) is not None), None)
 
 
 def _is_number(value: Any) -> bool:

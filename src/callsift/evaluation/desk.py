@@ -6,7 +6,6 @@ to the last digit, whether it was found here, by one of many processes, or befor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -17,13 +16,13 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from callsift import __version__
-from callsift.asr.transcripts import find_transcript
 from callsift.canonical import sha256_of_json
 from callsift.config import FrontEnd
 from callsift.decision import Calibration
 from callsift.errors import NoRoomError, UsageError
 from callsift.isolation import Workers
 from callsift.labels import LabelScheme
+from callsift.pipeline.call_files import as_read, stamps_of
 from callsift.scoring.batch import time_limit
 from callsift.scoring.output import ResultFile
 from callsift.scoring.scorer import Scorer
@@ -87,25 +86,12 @@ class Task:
 
     def answer(self, scorer: Scorer) -> Any:
         """The answer as it will be read again."""
-        return _as_read(self.work(scorer, self.call, *self.given))
+        return as_read(self.work(scorer, self.call, *self.given))
 
     @property
     def sha256(self) -> str:
         """Hash of what is asked: the call with its labels, its files by size and time of change, and what is given."""
-        return sha256_of_json([_as_read(CALL.dump_python(self.call, mode="json")), _stamps(self.call), self.given])
-
-
-def _as_read(value: Any) -> Any:
-    """A value after a file; half of a character pair, which none can hold, becomes "?"."""
-    return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
-
-
-def _stamps(call: Call) -> list[list[Any]]:
-    beside = None if call.audio is None else find_transcript(call.audio)
-    streams = [stream.path for segment in call.segments for stream in segment.streams.values()]
-    paths = [call.audio, call.transcript, beside, *(segment.audio for segment in call.segments), *streams]
-    there = [path for path in dict.fromkeys(paths) if path is not None and path.exists()]
-    return [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in there]
+        return sha256_of_json(as_read([CALL.dump_python(self.call, mode="json"), stamps_of(self.call), self.given]))
 
 
 class Desk(Protocol):
@@ -190,9 +176,9 @@ class InProcesses:
         if self._kept_in is None:
             yield from self._found(tasks, progress, what)
             return
-        with closing(self._opened(self._kept_in, tasks)) as file:
-            asked = {task.call.call_id: task.sha256 for task in tasks}  # before a file may change under the work
-            done = {name: row["answer"] for name, row in file.done.items() if row.get("asked") == asked[name]}
+        asked = {task.call.call_id: task.sha256 for task in tasks}  # before a file may change under the work
+        with closing(self._opened(self._kept_in, tasks, asked)) as file:
+            done = {name: row["answer"] for name, row in file.done.items()}
             if done and self._say is not None:
                 self._say(f"{what}: {len(done)} of {len(tasks)} were done before this was stopped")
             yield from ((task, done[task.call.call_id]) for task in tasks if task.call.call_id in done)
@@ -208,16 +194,17 @@ class InProcesses:
     def _limit_s(self, task: Task) -> float | None:
         return time_limit(self._timeout_s, task.moments)(task.call)
 
-    def _opened(self, path: Path, tasks: Sequence[Task]) -> ResultFile:
-        """The file of one kind of tasks."""
+    def _opened(self, path: Path, tasks: Sequence[Task], asked: Mapping[str, str]) -> ResultFile:
+        """The file of one kind of tasks. `asked`: call id → hash of what is asked now."""
         name = f"{path.name}-{tasks[0].work.__name__}-{self.subject.sha256[:16]}.jsonl"
         try:
             return ResultFile(
                 path.with_name(name),
                 model=self.subject.info,
                 settings_sha256=self.subject.settings_sha256,
-                calls=[Call(task.call.call_id) for task in tasks],  # what else a line depends on is in its `asked`
+                calls=[task.call for task in tasks],
                 resume=True,
+                same=lambda row, call: bool(row.get("asked") == asked[call.call_id]),
             )
         except OSError as error:
             raise _unwritten(path.parent, error) from error

@@ -16,7 +16,7 @@ import numpy as np
 
 from callsift.data.splits import groups_of, label_key, labels_of
 from callsift.decision import Verdict, likeliest
-from callsift.errors import CallsiftError, UsageError
+from callsift.errors import CallsiftError, DataError, UsageError
 from callsift.evaluation.baselines import require_sklearn, tfidf_answers
 from callsift.evaluation.breakdowns import breakdowns_of, metric_of, parts_of
 from callsift.evaluation.desk import Desk, Progress, Subject, desk_of, silently
@@ -80,14 +80,20 @@ def evaluate_calls(
     owners = groups if by_group else call_ids
     tables = breakdowns_of(scheme, items, owners)
     labels, verdicts = [item.label for item in items], [item.verdict for item in items]
-    results = _figures(subject, labels, verdicts, owners)
+    median = _train_median(subject, depth.train)
+    results = _figures(subject, labels, verdicts, owners, median)
     baselines = _with_baseline(desk, heard, results, owners, depth.train, progress)
     return {
         "schema_version": SCHEMA_VERSION,
         "made": {**(made or {}), "model": heard.rows[0]["model"], "parts": dict(subject.pipeline.parts)},
-        "data": _data_of(subject, heard, seen or Seen()) | {"drawn_by": "group" if by_group else "call"},
+        "data": _data_of(subject, heard, seen or Seen())
+        | {"drawn_by": "group" if by_group else "call", "drawn": len(set(owners))},
         "scheme": _scheme_of(subject),
-        "balance": {"train": subject.calibration.train_balance, "here": _balance_of(scheme, items)},
+        "balance": {
+            "train": subject.calibration.train_balance,
+            "train_median": median,
+            "here": _balance_of(scheme, items),
+        },
         "results": results,
         "baselines": baselines,
         "reliability": reliability_of(scheme, labels, verdicts, groups=owners, curves=True),
@@ -112,10 +118,25 @@ def _nothing(subject: Subject, heard: Heard) -> str:
 
 
 def _figures(
-    subject: Subject, labels: Sequence[Label], verdicts: Sequence[Verdict], owners: Sequence[str]
+    subject: Subject,
+    labels: Sequence[Label],
+    verdicts: Sequence[Verdict],
+    owners: Sequence[str],
+    median: float | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     balance = subject.calibration.train_balance
-    return figures_of(subject.scheme, labels, verdicts, groups=owners, train_balance=balance)
+    return figures_of(subject.scheme, labels, verdicts, groups=owners, train_balance=balance, train_median=median)
+
+
+def _train_median(subject: Subject, train: Sequence[Call] | None) -> float | None:
+    """The median label of the training part, of a model of numbers; None where there is none, or not of its scheme."""
+    labels = [label for call in train or () for label in labels_of(call, subject.target) if label is not None]
+    if subject.scheme.kind != "number" or not labels:
+        return None
+    try:
+        return float(np.median([subject.scheme.number(label) for label in labels]))
+    except DataError:
+        return None
 
 
 def _data_of(subject: Subject, heard: Heard, seen: Seen) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from callsift.errors import CallsiftError
 from callsift.evaluation.compare import clustered, clustered_difference, exchange_test
 from callsift.evaluation.desk import Desk, Progress, Task, desk_of, silently
+from callsift.evaluation.drawn import mean_score
 from callsift.evaluation.metrics import drawn_by
 from callsift.isolation import Lost
 from callsift.scoring.evidence import Quantity
@@ -68,7 +69,8 @@ def faithfulness(
         3, "a fifth") the quantity with all segments less that without: the mean over the calls without the `top`
         segments, `random` ones and the `bottom` ones, and by how much top exceeds random (`difference`) and random
         bottom (`bottom_difference`). Each {value, low, high}, 95 % bootstrap intervals over groups of calls; `p` and
-        `bottom_p`, two-sided, of the exchange test. None where no call can be looked at, or the model answers for segments.
+        `bottom_p`, two-sided, of the exchange test. None where no call can be looked at, or the model answers for
+        segments.
     """
     desk = desk_of(scorer)
     if desk.subject.target != "call":
@@ -144,16 +146,11 @@ def _row(remove: int | str, moved: Iterable[Sequence[float]], owners: Sequence[s
     return {
         "remove": remove,
         **{
-            name: asdict(clustered(mean_moved, nothing, [each], owners))
+            name: asdict(clustered(mean_score, nothing, [each], owners))
             for name, each in (("top", top), ("random", other), ("bottom", bottom))
         },
-        "difference": asdict(clustered_difference(mean_moved, nothing, [top], [other], owners)),
-        "p": exchange_test(mean_moved, nothing, [top], [other], owners).p,
-        "bottom_difference": asdict(clustered_difference(mean_moved, nothing, [other], [bottom], owners)),
-        "bottom_p": exchange_test(mean_moved, nothing, [other], [bottom], owners).p,
+        "difference": asdict(clustered_difference(mean_score, nothing, [top], [other], owners)),
+        "p": exchange_test(mean_score, nothing, [top], [other], owners).p,
+        "bottom_difference": asdict(clustered_difference(mean_score, nothing, [other], [bottom], owners)),
+        "bottom_p": exchange_test(mean_score, nothing, [other], [bottom], owners).p,
     }
-
-
-def mean_moved(_: Array, moved: Array) -> float:
-    """The mean of (items,), as a metric: there is no truth to it."""
-    return float(moved.mean())

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.decision import Calibration, Verdict, decide
+from callsift.decision import Calibration, Verdict, decide, likeliest
 from callsift.evaluation.calibration import fit_calibration
 from callsift.evaluation.metrics import Interval
 from callsift.evaluation.thresholds import wilson
@@ -72,9 +72,9 @@ def figures_of_answers(
     """`calls`, and `ece_mass`, `ece_width`, `brier`, `nll` with 95 % intervals, `ece_mass_chance`.
 
     Drawing calls anew adds noise to a calibration error, as drawing them from the world did: its interval is the basic
-    one, 2 · value − percentiles (Efron & Tibshirani 1993, ch. 13.4), which takes some of that off, within 0 … 1 and never
-    without the value. Whether an error may be chance is for `ece_mass_chance` to say. The others
-    are percentile intervals.
+    one, 2 · value − percentiles (Efron & Tibshirani 1993, ch. 13.4), which takes some of that off, within 0 … 1 and
+    never without the value. Whether an error may be chance is for `ece_mass_chance` to say. The others are percentile
+    intervals.
 
     `probabilities` (items, K), `truth` (items,). `event`: judge the probability of this class whatever it is, rather
     than that of the likeliest class; Brier's score is then (p − [true])², half of the sum over two classes.
@@ -83,7 +83,7 @@ def figures_of_answers(
     items = np.arange(len(truth))
     if event is None:
         sure = probabilities.max(axis=1)
-        right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+        right = (likeliest(probabilities) == truth).astype(np.float64)
     else:
         sure, right = probabilities[:, event], (truth == event).astype(np.float64)
     scores = brier(probabilities, truth) if event is None else (sure - right) ** 2
@@ -191,7 +191,7 @@ def reliability_of(
             mine = [owners[row] for row in at]
             found[task] = figures_of_answers(answers, truth, groups=mine)
             if curves:
-                right = (answers.argmax(axis=1) == truth).astype(np.float64)
+                right = (likeliest(answers) == truth).astype(np.float64)
                 found[task]["bins"] = curve_of(answers.max(axis=1), right, mine)
     if scheme.positive:
         buyers = [buyer_of(scheme, label) for label in labels]

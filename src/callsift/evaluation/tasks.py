@@ -33,14 +33,16 @@ def figures_of(
     *,
     groups: Sequence[str] | None = None,
     train_balance: Mapping[str, float] | None = None,
+    train_median: float | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Figures of `combined` answers and, where there are tasks to combine, of each task by itself (`raw`).
 
-    `groups`: the call of each answer where a call has several; intervals then draw whole calls.
+    `groups`: the call of each answer where a call has several; intervals then draw whole calls. `train_balance`, of
+    grades, and `train_median`, of numbers, decide what the constant answer is; without them the calls at hand do.
     """
     if scheme.kind == "number":
         numbers = [verdict.value for verdict in verdicts if verdict.value is not None]
-        return {"combined": figures_of_numbers(scheme, labels, numbers, groups=groups)}
+        return {"combined": figures_of_numbers(scheme, labels, numbers, groups=groups, train_median=train_median)}
     return {
         kind: figures_by_task(scheme, labels, answers, groups=groups, train_balance=train_balance)
         for kind, answers in (
@@ -74,11 +76,13 @@ def figures_of_numbers(
     values: Sequence[float],
     *,
     groups: Sequence[str] | None = None,
+    train_median: float | None = None,
     draws: int = 2000,
 ) -> dict[str, dict[str, Any]]:
-    """`metrics_of` a number, and what answering the labels' median always would give, with the `difference` to it."""
+    """`metrics_of` a number, and what answering the median of the training part (where that is not known, of these
+    labels) always would give, with the `difference` to it."""
     truth = np.array([scheme.number(label) for label in labels])
-    often = np.full_like(truth, np.median(truth))
+    often = np.full_like(truth, np.median(truth) if train_median is None else train_median)
     drawn: dict[str, Any] = {"groups": groups, "draws": draws}
     found: dict[str, Any] = {
         "calls": len(truth),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from callsift.asr.guards import guard
-from callsift.asr.transcripts import find_transcript, read_transcript
+from callsift.asr.transcripts import read_transcript
 from callsift.audio.channels import assign_roles
 from callsift.audio.decode import decode
 from callsift.config import FrontEnd
 from callsift.errors import ErrorCode, RecordingError, WarningCode
+from callsift.pipeline.call_files import transcript_of
 from callsift.pipeline.listening import Hearing, listen
 from callsift.pipeline.placing import (
     as_transcribed,
@@ -28,7 +29,7 @@ from callsift.plugins import AsrEngine, Diarizer
 from callsift.speech.cutting import cut_segments
 from callsift.speech.rounds import pack_untimed
 from callsift.speech.turns import turns_from_speech
-from callsift.text.normalise import guess_language
+from callsift.text.normalise import guess_language, is_whole
 from callsift.types import Call, Note, PreparedCall, Recording, Role, Segment, Turn
 
 NO_ASR = "none"
@@ -74,6 +75,7 @@ class Preparer:
     def prepare(self, call: Call) -> PreparedCall:
         """See `callsift.pipeline.Pipeline.prepare`."""
         turns = _given_turns(call)
+        _check_whole(call, turns)
         named = any(turn.role != "unknown" for turn in turns)
         work = _Work(call, turns, Redactor(wanted=self.front_end.redact), named)
         recording = _recording(work)
@@ -218,10 +220,16 @@ def _voices_unknown(work: _Work) -> bool:
 def _given_turns(call: Call) -> tuple[Turn, ...]:
     if call.turns:
         return call.turns
-    path = call.transcript
-    if path is None and call.audio is not None and not call.segments:
-        path = find_transcript(call.audio)
+    path = transcript_of(call)
     return () if path is None else read_transcript(path)
+
+
+def _check_whole(call: Call, turns: Sequence[Turn]) -> None:
+    """Of a call that was made in code: a manifest or transcript with such a text is refused where it is read."""
+    for turn in (*turns, *(turn for segment in call.segments for turn in segment.turns)):
+        if not is_whole(turn.text):
+            message = f"call '{call.call_id}': {turn.text[:60]!r} holds half of a character; mend or leave out the text"
+            raise RecordingError(ErrorCode.BAD_TRANSCRIPT, message)
 
 
 def _recording(work: _Work) -> Recording | None:

@@ -6,6 +6,7 @@ A line is taken up only if everything that it depends on is the same: settings, 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from callsift.canonical import sha256_of_json
 from callsift.data.manifest import call_row
 from callsift.data.manifest_row import RowReader
-from callsift.errors import DataError, WarningCode
+from callsift.errors import DataError, NoRoomError, WarningCode
+from callsift.files import append_line
+from callsift.pipeline.call_files import as_read, stamps_of
 from callsift.pipeline.measures import MeasuredRow
 from callsift.pipeline.prepared_set import PreparedRow
 from callsift.types import Call, Note
@@ -29,6 +32,7 @@ class Journal:
         self.path = folder / NAME
         self._folder = folder
         self._settings = sha256_of_json(settings)
+        self._keys: dict[str, str] = {}
         self._rows = self._read()
 
     def found(self, call: Call) -> PreparedRow | None:
@@ -45,7 +49,11 @@ class Journal:
         return PreparedRow(prepared, row["asr"], notes, measures)
 
     def add(self, call: Call, prepared: PreparedRow) -> None:
-        """Keep a prepared call: it is with the operating system before the next one is begun."""
+        """Keep a prepared call: it is with the operating system before the next one is begun.
+
+        Raises:
+            NoRoomError: it can't be written; the lines before it stay.
+        """
         row = {
             "key": self._key(call),
             "call": call_row(prepared.call, self._folder),
@@ -53,27 +61,39 @@ class Journal:
             "notes": [{"code": note.code.value, "message": note.message} for note in prepared.notes],
             "measures": [[each.call_id, each.segment_id, dict(each.values)] for each in prepared.measures],
         }
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        try:
+            with self.path.open("ab", buffering=0) as stream:
+                append_line(stream, json.dumps(row, ensure_ascii=False))
+        except OSError as error:
+            raise NoRoomError(
+                f"{self.path} can't be written: {error.strerror}. Make room, then give the same command again: it goes "
+                "on."
+            ) from error
 
     def remove(self) -> None:
         """The set is written: nothing is left to be taken up."""
         self.path.unlink(missing_ok=True)
 
     def _key(self, call: Call) -> str:
-        paths = [call.audio, call.transcript, *(segment.audio for segment in call.segments)]
-        files = [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path is not None and path.exists()]
-        return sha256_of_json({"settings": self._settings, "call": call_row(call, self._folder), "files": files})
+        """Of a call as it was when it was first asked for: its files may change while it is prepared."""
+        if call.call_id not in self._keys:
+            about = {"call": call_row(call, self._folder), "files": stamps_of(call)}
+            self._keys[call.call_id] = sha256_of_json(as_read({"settings": self._settings, **about}))
+        return self._keys[call.call_id]
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        """Lines by key. A last line that was cut short is passed over."""
+        """Lines by key. A last line that was cut short is taken off, so that none is added to it."""
         rows: dict[str, dict[str, Any]] = {}
         if not self.path.is_file():
             return rows
-        for line in self.path.read_text("utf-8", errors="replace").split("\n"):
+        content = self.path.read_bytes()
+        *lines, cut_short = content.split(b"\n")
+        if cut_short:
+            os.truncate(self.path, len(content) - len(cut_short))
+        for line in lines:
             try:
                 row = json.loads(line)
                 rows[row["key"]] = row
-            except (json.JSONDecodeError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):
                 continue
         return rows

@@ -47,11 +47,16 @@ def recognise(asr: AsrEngine | None, hearing: Hearing, turns: Sequence[Turn], la
         if spans:
             texts |= dict(zip(mine, _texts(asr, hearing, side.channel, spans, language), strict=True))
     heard = tuple(
-        replace(turn, text=texts[at].text, confidence=texts[at].confidence) if at in texts else turn
+        replace(turn, text=_whole(texts[at].text), confidence=texts[at].confidence) if at in texts else turn
         for at, turn in enumerate(turns)
     )
     confidences = tuple(texts[at].confidence if at in texts else None for at in range(len(turns)))
     return Recognised(heard, confidences, engine_name(asr), _about(asr, language))
+
+
+def _whole(text: str) -> str:
+    """The text of an engine that breaks off in the middle of a character: nobody can mend what it says."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unheard(turns: Sequence[Turn], why: str) -> Recognised:

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from callsift.errors import UsageError
-from callsift.files import atomic_writer, exclusive_lock, sha256_of_file, write_text
+from callsift.files import append_line, atomic_writer, exclusive_lock, sha256_of_file, write_text
+from callsift.pipeline.call_files import call_sha256
 from callsift.scoring.scorer import printable
 from callsift.types import Call, ModelInfo
 
@@ -36,10 +37,12 @@ class ResultFile:
         calls: Iterable[Call],
         resume: bool,
         evidence: int = 0,
+        same: Callable[[Mapping[str, Any], Call], bool] | None = None,
     ) -> None:
         """Open `path`; with `resume`, `done` holds the rows of `calls` that need no second scoring.
 
-        `evidence`: in how many segments words and moments are asked for; a row with fewer needs one.
+        `evidence`: in how many segments words and moments are asked for; a row with fewer needs one. `same`: whether a
+        row is of a call as it is now; None: `same_call`.
 
         Marks of calls to phone back are taken off all rows: they are by the rule of an earlier run.
 
@@ -57,7 +60,8 @@ class ResultFile:
             rows = _take_up(path, model, settings_sha256)
             named = {call.call_id: call for call in calls}
             whole = {name: row for name, row in rows.items() if row.get("evidence", 0) >= evidence}
-            self.done = {name: row for name, row in whole.items() if name in named and _same(row, named[name])}
+            is_same = same or same_call
+            self.done = {name: row for name, row in whole.items() if name in named and is_same(row, named[name])}
             # Rows of calls that are not named this time stay; those to be scored again make room.
             kept = [row for name, row in rows.items() if name in self.done or name not in named]
             write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
@@ -69,13 +73,9 @@ class ResultFile:
         Raises:
             UsageError: it can't be written; the file is left as it was.
         """
-        line = memoryview((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
-        whole = os.fstat(self._stream.fileno()).st_size
         try:
-            while line:
-                line = line[self._stream.write(line) :]
+            append_line(self._stream, json.dumps(row, ensure_ascii=False, allow_nan=False))
         except OSError as error:
-            os.ftruncate(self._stream.fileno(), whole)
             raise UsageError(
                 f"{self.path} can't be written: {error.strerror}. Make room, then go on with --resume."
             ) from error
@@ -87,14 +87,17 @@ class ResultFile:
         self._held.close()
 
 
-def _same(row: Mapping[str, Any] | None, call: Call) -> bool:
-    """Whether a finished row is of this very call: same path, same bytes."""
-    if row is None:
+def same_call(row: Mapping[str, Any], call: Call) -> bool:
+    """Whether a finished row is of this very call: same path and bytes, same transcript, same of all that is given.
+
+    Of a row of an older version, which does not tell, nobody knows: it is not.
+    """
+    if row["path"] != (None if call.audio is None else printable(call.audio)):
         return False
-    if call.audio is None:
-        return row["path"] is None
+    if row.get("call_sha256") is None or row["call_sha256"] != call_sha256(call):
+        return False
     try:
-        return bool(row["path"] == printable(call.audio) and row["audio_sha256"] == sha256_of_file(call.audio))
+        return call.audio is None or bool(row["audio_sha256"] == sha256_of_file(call.audio))
     except OSError:
         return False
 

@@ -49,6 +49,11 @@ def ordered_by(rows: Sequence[Mapping[str, Any]]) -> str:
     return "ordered by propensity" if any(row["propensity"] is not None for row in rows) else ""
 
 
+def heading_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What stands beside each call: its `value`, its `propensity`, or nothing."""
+    return next((name for name in ("value", "propensity") if any(row.get(name) is not None for row in rows)), "")
+
+
 def label_text(label: Label | None) -> str:
     """A label for people: `B`, or `A/B/C` where several are possible."""
     return "" if label is None else "/".join(label) if isinstance(label, tuple) else str(label)
@@ -80,6 +85,12 @@ def write_report(
             model=rows[0]["model"] if rows else None,
             finest=scheme.finest_task,
             order=ordered_by(rows),
+            heading=heading_of(rows),
+            with_weights=any(
+                segment.get("weight", segment.get("contribution")) is not None
+                for row in rows
+                for segment in row["segments"]
+            ),
             with_rank=any(row["rank_score"] is not None and row.get("value") is None for row in rows),
             with_moments=any("moments" in segment for row in rows for segment in row["segments"]),
             telling=telling,

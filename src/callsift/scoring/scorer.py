@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from callsift.decision import Calibration
 from callsift.errors import CallsiftError, DataError, ErrorCode, RecordingError, WarningCode
 from callsift.labels import LabelScheme
 from callsift.pipeline import Pipeline
+from callsift.pipeline.call_files import call_sha256
 from callsift.pipeline.streams import MADE_STREAMS
 from callsift.plugins import Runtime
 from callsift.scoring.evidence import Quantity, contributions, segment_evidence, segment_vectors
@@ -106,11 +108,12 @@ class Scorer:
         it is above 0, also what each segment and each stream adds to what is explained. `of`: numbers of the segments
         that are looked into in place of those that count most.
         """
+        given = call_sha256(call)  # before a file can change under the work
         try:
             prepared = self.pipeline.prepare(call)
         except Exception as error:
             return self._failed(call, error)
-        return self.score_prepared(prepared, moments, of)
+        return replace(self.score_prepared(prepared, moments, of), call_sha256=given)
 
     def score_prepared(self, prepared: PreparedCall, moments: int = 0, of: Collection[int] = ()) -> CallScore:
         """Score a call that is decoded, transcribed and cut already."""
@@ -239,6 +242,7 @@ def result_row(score: CallScore) -> dict[str, Any]:
         "call_id": score.call_id,
         "path": score.path,
         "audio_sha256": score.audio_sha256,
+        "call_sha256": score.call_sha256,
         "duration_s": round_or_none(score.duration_s, 3),
         "language": score.language,
         "model": {"name": score.model.name, "version": score.model.version, "sha256": score.model.sha256},

@@ -22,6 +22,19 @@ def normalise_text(text: str, *, simplified: bool = False) -> str:
     return _SPACES.sub(" ", folded).strip().lower()
 
 
+def is_whole(text: str) -> bool:
+    """Whether UTF-8 can hold a text: it can't hold half of a character, a surrogate without the other one.
+
+    >>> is_whole("\U0001f600"), is_whole("\ud83d")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_chinese(character: str) -> bool:
     """Whether a character is a CJK ideograph."""
     return "\u3400" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff"

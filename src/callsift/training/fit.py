@@ -29,12 +29,12 @@ from callsift.training.objective import Objective
 from callsift.training.optimise import make_optimizer
 from callsift.training.predict import Logits, predict, validate
 from callsift.training.processes import device_of, run_ranks
-from callsift.training.step import take_step, train_step
+from callsift.training.step import take_step
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Fitted", "Logits", "device_of", "fit", "make_optimizer", "predict", "train_step", "validate"]
+__all__ = ["Fitted", "Logits", "device_of", "fit", "predict", "validate"]
 
 OnEpoch = Callable[[Mapping[str, float]], None]
 OnStep = Callable[[int, int], None]

@@ -18,11 +18,11 @@ from callsift.data.manifest import call_row
 from callsift.errors import DataError, ErrorCode, NoRoomError, RecordingError
 from callsift.network.model import CallNetwork
 from callsift.pipeline import Pipeline
+from callsift.pipeline.call_files import array_files, content_of, heard_files
 from callsift.pipeline.prepared_set import prepared_row
 from callsift.scoring.evidence import require_stream
 from callsift.training.batches import Example
 from callsift.training.features import frozen_streams
-from callsift.training.hashes import array_files, content_of, heard_files
 from callsift.training.scratch import Scratch
 from callsift.types import Call, CallInputs, PreparedCall
 

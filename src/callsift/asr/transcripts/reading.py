@@ -13,6 +13,7 @@ from callsift.asr.transcripts.plain import plain_turns
 from callsift.asr.transcripts.subtitles import TIMING, subtitle_turns
 from callsift.asr.transcripts.textgrid import looks_like_textgrid, textgrid_turns
 from callsift.errors import DataError
+from callsift.text.normalise import is_whole
 from callsift.types import Turn
 
 SUFFIXES = (".json", ".srt", ".vtt", ".ctm", ".TextGrid", ".textgrid", ".txt")
@@ -45,6 +46,12 @@ def read_transcript(path: Path) -> tuple[Turn, ...]:
     turns = tuple(_turns(path, text))
     if not turns:
         raise DataError("holds no turns; delete it or write a transcript into it", path)
+    for number, turn in enumerate(turns):
+        if not is_whole(f"{turn.text} {turn.speaker}"):
+            raise DataError(
+                f"turn {number} holds half of a character (a lone surrogate), which no file of results can hold: mend "
+                "or leave out the text", path,
+            )  # fmt: skip
     untimed = [number for number, turn in enumerate(turns) if not turn.timed]
     if untimed and len(untimed) < len(turns):
         raise DataError(f"turn {untimed[0]} has no times, others have: give them to all turns or to none", path)

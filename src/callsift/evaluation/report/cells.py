@@ -55,10 +55,11 @@ def known(figure: Any) -> bool:
     return isinstance(figure, Mapping) and figure.get("value") is not None and isfinite(figure["value"])
 
 
-def bar_of(label: str, figure: Found, *, share: bool) -> Bar:
-    """A figure to be drawn; an interval without width is none."""
+def bar_of(label: str, figure: Found, *, share: bool, tail: str = "") -> Bar:
+    """A figure to be drawn; an interval without width is none. `tail`: see `charts.Bar`."""
     low, high = figure.get("low"), figure.get("high")
     value = percent(figure["value"]) if share else f"{figure['value']:.2f}"
     if low is None or high is None or flat(figure):
-        return Bar(label, figure["value"], text=value)
-    return Bar(label, figure["value"], low, high, f"{value} ({between(figure) if share else f'{low:.2f}–{high:.2f}'})")
+        return Bar(label, figure["value"], text=value, tail=tail)
+    interval = between(figure) if share else f"{low:.2f}–{high:.2f}"
+    return Bar(label, figure["value"], low, high, f"{value} ({interval})", tail)

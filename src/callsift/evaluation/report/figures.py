@@ -134,9 +134,15 @@ def breakdowns_of_page(found: Found) -> dict[str, Any] | None:
     charts, notes = [], []
     for kind, rows in (found.get("breakdowns") or {}).items():
         shown = [row for row in rows or [] if known(row.get("figure"))]
-        bars = [bar_of(f"{row['name']} · {row['calls']:,}", row["figure"], share=share) for row in shown[:_MOST_PARTS]]
+        bars = [
+            bar_of(row["name"], row["figure"], share=share, tail=f" · {row['calls']:,}") for row in shown[:_MOST_PARTS]
+        ]
         name = f"By {KINDS.get(kind, kind)}"
-        text = f"{titled(metric)} with 95 % intervals: " + "; ".join(f"{bar.label} {bar.text}" for bar in bars) + "."
+        text = (
+            f"{titled(metric)} with 95 % intervals: "
+            + "; ".join(f"{bar.label}{bar.tail} {bar.text}" for bar in bars)
+            + "."
+        )
         if chart := drawn(dot_chart, name, text, bars, share=share, reference=reference):
             charts.append(chart)
         if len(shown) > _MOST_PARTS:
@@ -193,8 +199,8 @@ def _holds(found: Found) -> str:
     if found["calls"] < FEW:
         return f"Of {counted(found['calls'], 'calls')}, hardly anything can be concluded."
     more, less = (sum(sign * row[end] > 0 for row in rows) for sign, end in ((1, "low"), (-1, "high")))
-    claim = "without several segments that speak for it the score falls further than without as many at random"
-    claim += ", and without several that speak against it less far"
+    claim = "the score falls further without several segments that speak for it than without as many at random, and less "
+    claim += "far without several that speak against it"
     if more == len(rows):
         return f"{claim.capitalize()}: the evidence holds."
     if less:
@@ -203,7 +209,7 @@ def _holds(found: Found) -> str:
 
 
 def balance_of_page(found: Found) -> list[dict[str, Any]]:
-    """A row for every grade: how many here, the share of all, and the share in training."""
+    """A row for every label: how many here, the share of all, and the share in training, which is known of grades."""
     balance: Found = found.get("balance") or {}
     here, train = balance.get("here") or {}, balance.get("train")
     total = max(sum(here.values()), 1)
@@ -212,7 +218,7 @@ def balance_of_page(found: Found) -> list[dict[str, Any]]:
             "name": grade,
             "count": count,
             "share": count / total,
-            "train": None if not train else train.get(grade, 0.0),
+            "train": None if not train else train.get(grade),
         }
         for grade, count in here.items()
     ]

@@ -22,7 +22,7 @@ from callsift.evaluation.report.figures import (
 from callsift.evaluation.report.findings import findings
 from callsift.evaluation.report.phoning import phoning_of_page
 from callsift.evaluation.report.reading import commonest_of, glossary, learned_from
-from callsift.evaluation.report.words import FEW, Found, counted
+from callsift.evaluation.report.words import FEW, Found, counted, drawn_of
 from callsift.files import write_text
 from callsift.pages import environment, printable
 
@@ -65,6 +65,7 @@ def page_of(found: Found) -> str:
         warnings=list(_warnings(found)),
         findings=findings(found),
         few=found["data"]["calls"] < FEW,
+        drawn=drawn_of(found),
         names=_NAMES,
         contents=_contents(parts),
         calibration=calibration,

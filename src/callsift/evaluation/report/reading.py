@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from callsift.evaluation.metrics import METRIC_NAMES
-from callsift.evaluation.report.words import Found, counted
+from callsift.evaluation.report.words import Found, counted, drawn_of
 
 _NAMES = METRIC_NAMES | {
     "auroc": "AUROC",
@@ -40,8 +40,8 @@ _READINGS = {
     "nll": "Mean negative log-likelihood of the truth; 0 is best, and sure mistakes cost most.",
 }
 _RANGE = (
-    "95 % interval, from drawing whole calls (or groups of them) anew. One without width says that every draw gave the "
-    "same, which of few calls says nothing of others."
+    "95 % interval, from drawing {} anew, each as a whole. One without width says that every draw gave the same, which "
+    "of few calls says nothing of others."
 )
 _LIFT = "How many times as many buyers are reached as by phoning as many calls in no order."
 _CONTRIBUTION = "The score with a segment (or word, sound, pause) less the score without it."
@@ -69,7 +69,8 @@ def titled(metric: str) -> str:
 def commonest_of(found: Found) -> str:
     """What the baseline that listens to nothing always answers."""
     if found["scheme"]["kind"] == "number":
-        return "the median of the labels here"
+        learned = (found.get("balance") or {}).get("train_median") is not None
+        return f"the median of the labels {'in training' if learned else 'here'}"
     where = "in training" if (found.get("balance") or {}).get("train") else "here"
     return f"the answer commonest {where}"
 
@@ -83,7 +84,7 @@ def learned_from(found: Found) -> str:
 def glossary(found: Found, metrics: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Name and reading of these figures, and of what is on the page besides."""
     wanted = set(metrics)
-    yield "[low, high]", _RANGE
+    yield "[low, high]", _RANGE.format(drawn_of(found))
     number = found["scheme"]["kind"] == "number"
     yield "always the median" if number else "commonest answer", f"What always giving {commonest_of(found)} reaches."
     if learned := learned_from(found):

@@ -39,6 +39,15 @@ def unit_of(found: Found) -> str:
     return "segments" if (found["data"].get("unit") or by_target) == "segment" else "calls"
 
 
+def drawn_of(found: Found) -> str:
+    """What intervals are from drawing anew, each as a whole: `9 groups of calls`."""
+    data = found["data"]
+    if data.get("drawn") is None:
+        return "calls (or groups of them)"
+    groups = data["drawn_by"] == "group"
+    return f"{counted(data['drawn'], 'groups')} of calls" if groups else counted(data["drawn"], "calls")
+
+
 def counted(count: int, unit: str) -> str:
     """
     >>> counted(1, "calls")

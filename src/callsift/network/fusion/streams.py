@@ -87,11 +87,15 @@ class OwnLayers(nn.Module):
 
 
 class Merge(nn.Module):
-    """Several vectors of a segment → one: each normed, side by side, one linear layer."""
+    """Several vectors of a segment → one: each normed, side by side, one linear layer.
+
+    The norms keep one stream from drowning another. A vector that stands alone has nothing to drown, and how far a
+    segment is from the usual lies in its length: it is left as it is.
+    """
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(count))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) if count > 1 else nn.Identity() for _ in range(count))
         self.merge = nn.Linear(count * width, width)
         nn.init.xavier_uniform_(self.merge.weight)
         nn.init.zeros_(self.merge.bias)
