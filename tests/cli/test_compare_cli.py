@@ -51,6 +51,12 @@ def test_of_a_benchmark_the_first_row_of_its_table_is_compared_with(tmp_path: Pa
     refused = RUNNER.invoke(app, [*asked, "--reference", "d"])
     assert isinstance(refused.exception, UsageError)
     assert f"--reference d: the rows are {', '.join(names)}" in str(refused.exception)
+    (tmp_path / "study.json").write_text('{"command": "callsift bench mosi"}')
+    (tmp_path / f"trials/{names[2]}/all-seed-1/run/result.json").unlink()
+    done = RUNNER.invoke(app, [*asked, "-o", str(tmp_path / "out.json")])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("1 of 3 trainings") == 1
+    assert "1 of 3 trainings" in json.loads((tmp_path / "out.json").read_text())["notes"][0]
 
 
 def test_wrong_use(runs: list[str], tmp_path: Path) -> None:

@@ -107,6 +107,23 @@ def test_rows_come_in_the_order_of_the_table(tmp_path: Path) -> None:
     assert [row.name for row in read_rows([tmp_path / "study"], "test", through)] == ["full", "less", "alone"]
 
 
+def test_a_training_of_a_study_that_failed_is_left_out(tmp_path: Path) -> None:
+    """And it is said by which command it is made again: a study has no --resume."""
+    _trials(tmp_path, "full", "less", "other")
+    (tmp_path / "study.json").write_text('{"command": "callsift bench mosi -o x"}')
+    (tmp_path / "trials/less/all-seed-1/run/result.json").unlink()
+    told: list[str] = []
+    rows = read_rows([tmp_path], "test", through, told.append)
+    assert [row.name for row in rows] == ["full", "other"]
+    assert told == [
+        f"Left out of {tmp_path.name}, for not finished: 1 of 3 trainings (less/all-seed-1); give the command that "
+        "made the study again (callsift bench mosi -o x): it goes on."
+    ]
+    for alone in ("trials/less", "trials/less/all-seed-1", "trials/less/all-seed-1/run"):
+        with pytest.raises(DataError, match=r"no training that finished; give the command .*callsift bench mosi -o x"):
+            read_rows([tmp_path / alone, tmp_path / "trials/full"], "test", through)
+
+
 def test_every_row_has_a_name_of_its_own(tmp_path: Path) -> None:
     """Also where a folder is called as the second of two others would be."""
     runs = [graded_run(tmp_path / path, CALLS) for path in ("x/one (2)", "y/one", "z/one", "z/one two")]

@@ -91,6 +91,12 @@ def test_intervals_draw_whole_calls() -> None:
     assert wide["high"] - wide["low"] == pytest.approx(alone["high"] - alone["low"], rel=0.1)
 
 
+def test_of_equal_answers_the_first_is_given_as_decisions_give_it() -> None:
+    """Sums of the same shares in another order differ in their last digits."""
+    found = figures_of_answers(np.array([[0.4, 0.4 + 1e-14, 0.2]]), np.array([0]), draws=10)
+    assert found["ece_mass"]["value"] == pytest.approx(0.6)
+
+
 def test_brier_of_certainty() -> None:
     certain = np.array([[1.0, 0.0], [1.0, 0.0]])
     assert brier(certain, np.array([0, 1])).tolist() == [0.0, 2.0]

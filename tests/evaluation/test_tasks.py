@@ -102,6 +102,20 @@ def test_what_has_no_answer_is_left_out_and_shown_as_a_dash() -> None:
     assert rows[1] == ("x", "0", *["–"] * (len(head) - 2))
 
 
+def test_one_number_alone_has_no_interval() -> None:
+    """Drawn anew it is always the same: bounds would promise what nobody knows. A share of one has Wilson's."""
+    found = figures_of_numbers(_range(-3, 3), [1.0], [0.591])
+    _, (row,) = table_of(found)
+    assert row[:3] == ("value", "1", "0.409")
+    assert "[" in row[4]
+    figure = found["value"]["mean_absolute_error"]
+    assert cell(figure) == {"value": "0.409", "interval": ""}
+    assert figure_text(figure) == "0.409"
+    assert side_by_side_words.shown(Interval(**figure)) == report.shown(Interval(**figure)) == "0.409"
+    wide = Interval(0.409, 0.3, 0.5)
+    assert side_by_side_words.shown(wide) == report.shown(wide) == figure_text(asdict(wide)) == "0.409 [0.300, 0.500]"
+
+
 def test_a_table_fits_a_terminal() -> None:
     """Five columns of figures at most: four metrics, and the first one of a constant answer."""
     verdicts = [Verdict(None, None, value, {}, {}, value) for value in (0.5, -1.0, 2.0)]

@@ -13,10 +13,7 @@ from callsift.files import atomic_writer
 
 @contextmanager
 def kept_if_equal(path: Path) -> Iterator[IO[Any]]:
-    """Write `path` whole or not at all; a file there of the very same bytes keeps its time of change.
-
-    Finished trainings know the files that they heard by that time.
-    """
+    """Write `path` whole or not at all; a file there of the very same bytes keeps its time of change."""
     new = path.with_name(f"{path.name}.new")
     with atomic_writer(new, "wb") as stream:
         yield stream

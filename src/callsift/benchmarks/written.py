@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callsift.charts import Bar, bar_chart
+from callsift.evaluation.metrics import has_width
 from callsift.training.studies.few_groups import drawn_anew, too_few_groups
 
 NAMES = {
@@ -58,7 +59,9 @@ def figure_text(figure: Mapping[str, Any] | None) -> str:
     if not figure or "value" not in figure:
         return "–"
     spread = "" if figure.get("sd") is None else f" ± {figure['sd']:.3f}"
-    return f"{_number(figure['value'])} [{_number(figure['low'])}, {_number(figure['high'])}]{spread}"
+    low, high = figure["low"], figure["high"]
+    bounds = f" [{_number(low)}, {_number(high)}]" if has_width(low, high) else ""
+    return f"{_number(figure['value'])}{bounds}{spread}"
 
 
 def value_text(figure: Mapping[str, Any] | None) -> str:

@@ -48,6 +48,7 @@ def compare(
 ) -> None:
     """Which run is better, and could that be chance? Intervals by group or call, paired permutation tests."""
     import sys
+    from dataclasses import replace
     from datetime import UTC, datetime
 
     from callsift import __version__
@@ -59,7 +60,13 @@ def compare(
     if output is not None and output.suffix not in SUFFIXES:
         raise UsageError(f"-o {output}: a comparison is written as {', '.join(SUFFIXES)}")
     wanted = [name.strip() for name in (metrics or "").split(",") if name.strip()]
-    rows = read_rows(runs, split, progress)
+    left_out: list[str] = []
+
+    def note(told: str) -> None:
+        left_out.append(told)
+        say(told)  # now: there may be too little left to compare
+
+    rows = read_rows(runs, split, progress, note)
     found = side_by_side(rows, split, progress, metrics=wanted, task=task, reference=reference, shared=shared)
     _show(found)
     if output is not None:
@@ -68,7 +75,7 @@ def compare(
             "date": datetime.now(UTC).date().isoformat(),
             "command": " ".join(["callsift", *sys.argv[1:]]),
         }
-        write_side_by_side(output, found, made)
+        write_side_by_side(output, replace(found, notes=(*left_out, *found.notes)), made)
         say(f"written: {output}")
 
 

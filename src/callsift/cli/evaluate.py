@@ -193,6 +193,7 @@ def _training_calls(data: Path, asked: Sequence[Call]) -> list[Call]:
 def _say_baseline(found: Mapping[str, Any]) -> None:
     """What TF-IDF reaches, or why there is no such figure."""
     from callsift.cli.show import say
+    from callsift.evaluation.tasks import shown
 
     about = found["baselines"].get("tfidf")
     if about is None:
@@ -202,8 +203,8 @@ def _say_baseline(found: Mapping[str, Any]) -> None:
     metric = found["breakdown_metric"]
     for task, figures in found["results"]["combined"].items():
         if simple := figures.get("tfidf", {}).get(metric):
-            value = f"{simple['value']:.3f} [{simple['low']:.3f}, {simple['high']:.3f}]"
-            say(f"TF-IDF baseline ({about['calls']} training calls), {task}, {metric.replace('_', ' ')}: {value}")
+            what = f"{task}, {metric.replace('_', ' ')}: {shown(simple)}"
+            say(f"TF-IDF baseline ({about['calls']} training calls), {what}")
 
 
 def _write_report(folder: Path, found: Mapping[str, Any]) -> None:

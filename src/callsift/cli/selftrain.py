@@ -99,6 +99,7 @@ def _say_round(done: Round) -> None:
 
 def _print_rounds(result: Mapping[str, Any]) -> None:
     from callsift.cli.show import print_columns
+    from callsift.evaluation.tasks import shown
 
     rounds = result["rounds"]
     head = ["round", *rounds[0]["accepted"], "right", "val accuracy", "val macro F1", "monitor"]
@@ -106,7 +107,7 @@ def _print_rounds(result: Mapping[str, Any]) -> None:
     for each in rounds:
         best = " (best)" if each["number"] == result["best_round"] else ""
         right = f"{each['right']} of {each['known']}" if each["known"] else "–"
-        cells = [_interval(each["figures"].get(name)) for name in ("accuracy", "macro_f1")]
+        cells = [shown(each["figures"].get(name)) for name in ("accuracy", "macro_f1")]
         counts = (str(count) for count in each["accepted"].values())
         rows.append([f"{each['number']}{best}", *counts, right, *cells, f"{each['monitor']:.4f}"])
     print_columns("pseudo-labels by grade, and validation", head, rows)
@@ -251,7 +252,3 @@ def _print_shift(found: Shift) -> None:
         say(f"warning: {warning}")
     advice = "is advisable" if found.advised else "is not advisable"
     say(f"correcting scores for this balance {advice}")
-
-
-def _interval(figure: Mapping[str, float] | None) -> str:
-    return "–" if figure is None else f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"

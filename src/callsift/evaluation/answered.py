@@ -29,6 +29,7 @@ Item = tuple[str, str]
 """A call and a segment of it; "" for the call itself."""
 Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
 _STUDY: Final = "study "
+_LISTED: Final = 5  # trainings that did not finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,18 @@ class _Read:
     learnt: frozenset[str]
 
 
-def read_rows(paths: Sequence[Path], split: str, progress: Progress) -> list[Row]:
+def read_rows(
+    paths: Sequence[Path], split: str, progress: Progress, note: Callable[[str], None] = lambda _: None
+) -> list[Row]:
     """The rows of run folders, in the order given; of a study, or a row of one, all runs that it holds.
+
+    `note` is told of trainings of a study that did not finish: they are left out.
 
     Raises:
         UsageError: fewer than two rows.
         DataError: no run, one that did not finish, or one without labelled predictions on `split`.
     """
-    folders = [run for path in paths for run in runs_in(path)]
+    folders = [run for path in paths for run in runs_in(path, note)]
     rows: list[list[_Read]] = []
     for folder in progress(folders, len(folders), "reading runs"):
         found = _read(folder, split)
@@ -98,22 +103,40 @@ def read_rows(paths: Sequence[Path], split: str, progress: Progress) -> list[Row
     return [_row(name, row) for name, row in zip(names, rows, strict=True)]
 
 
-def runs_in(path: Path) -> list[Path]:
+def runs_in(path: Path, note: Callable[[str], None] = lambda _: None) -> list[Path]:
     """The run folders that a path stands for: itself, or those of a study, of a row of it, or of one training.
 
-    Rows of a study or a benchmark come in the order of its own table.
+    Rows of a study or a benchmark come in the order of its own table; its trainings that did not finish are left out,
+    of which `note` is told.
 
     Raises:
-        DataError: it holds none.
+        DataError: it holds none, or of a study none that finished.
     """
     if (path / "config.yaml").is_file() or (path / "result.json").is_file():
-        return [path]
+        return _finished(path, [path], note)
     for pattern in ("run", "*/run", "trials/*/*/run"):
         if found := sorted(each for each in path.glob(pattern) if (each / "config.yaml").is_file()):
             place = {row: at for at, row in enumerate(_rows_of(path))} if pattern.startswith("trials") else {}
-            return sorted(found, key=lambda run: place.get(run.parent.parent.name, len(place)))
+            found = sorted(found, key=lambda run: place.get(run.parent.parent.name, len(place)))
+            return _finished(path, found, note)
     raise DataError("is not a run, and holds none; name the folder that callsift train wrote" if path.is_dir()
                     else "is not there; name the folder that callsift train wrote", path)  # fmt: skip
+
+
+def _finished(path: Path, runs: list[Path], note: Callable[[str], None]) -> list[Path]:
+    """Of a study's runs those that finished, of others all: `read_run` says what is wrong with them."""
+    done = [run for run in runs if (run / "result.json").is_file()]
+    study = next((each for each in runs[0].resolve().parents[:4] if (each / "study.json").is_file()), None)
+    if study is None or len(done) == len(runs):
+        return runs
+    command = read_json(study / "study.json").get("command")
+    again = "give the command that made the study again" + (f" ({command})" if command else "") + ": it goes on"
+    if not done:
+        raise DataError(f"holds no training that finished; {again}", path)
+    names = [f"{run.parent.parent.name}/{run.parent.name}" for run in runs if run not in done]
+    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    note(f"Left out of {study.name}, for not finished: {len(names)} of {len(runs)} trainings ({listed}); {again}.")
+    return done
 
 
 def _rows_of(study: Path) -> list[str]:

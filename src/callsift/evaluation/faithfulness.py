@@ -40,8 +40,8 @@ RANDOM_DRAWS: Final = 20
 FIFTH: Final = "a fifth"
 REMOVED: Final[tuple[int | str, ...]] = (1, 2, 3, FIFTH)
 NOTE: Final = (
-    "With 1 segment removed both ends do so by construction, as contributions are measured so; 2 and more are the "
-    "check. A fifth of the segments is never less than 2."
+    "With 1 segment removed both ends do better than random ones by construction, as contributions are measured so; "
+    "2 and more are the check. A fifth of the segments is never less than 2."
 )
 
 

@@ -43,6 +43,11 @@ class Interval:
     high: float
 
 
+def has_width(low: float, high: float) -> bool:
+    """Whether bounds say anything: drawn anew, one number alone is always that number, and has no interval to show."""
+    return high - low >= 1e-9
+
+
 def accuracy(truth: Classes, predicted: Classes) -> float:
     """Share of equal entries, in [0, 1].
 

@@ -17,6 +17,7 @@ from callsift.evaluation.side_by_side_words import (
     probability,
     settings_lines,
     shown,
+    signed,
     title_of,
 )
 from callsift.pages import environment, printable
@@ -57,9 +58,9 @@ def findings(found: SideBySide) -> Iterator[Finding]:
     figure = found.figures[0]
     about = f"{figure.name} of {figure.task}"
     for cell in figure.cells:
-        lead = f"{cell.row}: {about} {number(cell.figure.value)}"
+        lead, bounds = f"{cell.row}: {about} {number(cell.figure.value)}", bracket(cell.figure)
         if cell.difference is None:
-            yield Finding(lead, f"{bracket(cell.figure)}, which the others are compared with.")
+            yield Finding(lead, f"{bounds}, which the others are compared with.".removeprefix(", "))
             continue
         kind = _verdict(figure, cell)
         verdict = {
@@ -68,8 +69,8 @@ def findings(found: SideBySide) -> Iterator[Finding]:
             "open": f"Not shown to differ from {found.reference}." if cell.tested else "Not tested.",
         }[kind]
         tested = "" if cell.p_adjusted is None else f", p {_said(cell.p_adjusted)}"
-        than = f"{number(cell.difference.value, '+')} {bracket(cell.difference, '+')} against {found.reference}"
-        yield Finding(lead, f"{bracket(cell.figure)}; {than}{tested}.", verdict, kind)
+        than = f"{signed(cell.difference)} against {found.reference}"
+        yield Finding(lead, f"{bounds}; {than}{tested}.".removeprefix("; "), verdict, kind)
 
 
 def _verdict(figure: Figure, cell: Cell) -> str:

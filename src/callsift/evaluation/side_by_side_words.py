@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any, Final
 
-from callsift.evaluation.metrics import Interval
+from callsift.evaluation.metrics import Interval, has_width
 from callsift.evaluation.report.words import counted
 from callsift.evaluation.side_by_side import Cell, Figure, SideBySide
 
@@ -50,16 +50,18 @@ def name_of(figure: Figure) -> str:
 
 def shown(found: Interval) -> str:
     """`0.612 [0.580, 0.645]`."""
-    return f"{number(found.value)} {bracket(found)}"
+    return f"{number(found.value)} {bracket(found)}".rstrip()
 
 
 def signed(found: Interval | None) -> str:
     """The same of a difference; a dash of none."""
-    return "–" if found is None else f"{number(found.value, '+')} {bracket(found, '+')}"
+    return "–" if found is None else f"{number(found.value, '+')} {bracket(found, '+')}".rstrip()
 
 
 def bracket(found: Interval, sign: str = "") -> str:
-    """`[0.580, 0.645]`."""
+    """`[0.580, 0.645]`; nothing of what has no width."""
+    if not has_width(found.low, found.high):
+        return ""
     return f"[{number(found.low, sign)}, {number(found.high, sign)}]"
 
 

@@ -17,6 +17,7 @@ from callsift.evaluation.metrics import (
     NUMBER_METRICS,
     Metric,
     bootstrap_all,
+    has_width,
     majority,
 )
 from callsift.evaluation.tables import Classes, confusion, per_class
@@ -176,6 +177,13 @@ def table_of(figures: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, ...],
     rows = []
     for task, found in figures.items():
         cells = [found.get(name) for name in metrics] + [found.get("majority", {}).get(metrics[0])]
-        texts = ["–" if c is None else f"{c['value']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for c in cells]
-        rows.append((task, str(found["calls"]), *texts))
+        rows.append((task, str(found["calls"]), *map(shown, cells)))
     return head, rows
+
+
+def shown(figure: Mapping[str, float] | None) -> str:
+    """`0.612 [0.580, 0.645]`; no bounds without width, a dash for nothing."""
+    if figure is None:
+        return "–"
+    bounds = f" [{figure['low']:.3f}, {figure['high']:.3f}]" if has_width(figure["low"], figure["high"]) else ""
+    return f"{figure['value']:.3f}{bounds}"

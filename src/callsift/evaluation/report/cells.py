@@ -17,12 +17,13 @@ from callsift.pages import percent
 
 
 def cell(figure: Any) -> dict[str, str]:
-    """A figure, with or without interval, as text: `value`, `interval`."""
+    """A figure as text: `value`, `interval`; none where it has no width."""
     if isinstance(figure, Mapping):
         bounds = [figure.get("low"), figure.get("high")]
         given = figure.get("value") is not None and all(each is not None and isfinite(each) for each in bounds)
         low, high = (_decimal(each) for each in bounds)
-        return {"value": _decimal(figure.get("value")), "interval": f"[{low}, {high}]" if given else ""}
+        shown = given and not flat(figure)
+        return {"value": _decimal(figure.get("value")), "interval": f"[{low}, {high}]" if shown else ""}
     return {"value": f"{figure:,}" if isinstance(figure, int) else _decimal(figure), "interval": ""}
 
 

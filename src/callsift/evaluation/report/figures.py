@@ -199,8 +199,8 @@ def _holds(found: Found) -> str:
     if found["calls"] < FEW:
         return f"Of {counted(found['calls'], 'calls')}, hardly anything can be concluded."
     more, less = (sum(sign * row[end] > 0 for row in rows) for sign, end in ((1, "low"), (-1, "high")))
-    claim = "the score falls further without several segments that speak for it than without as many at random, and less "
-    claim += "far without several that speak against it"
+    claim = "the score falls further without several segments that speak for it than without as many at random, "
+    claim += "and less far without several that speak against it"
     if more == len(rows):
         return f"{claim.capitalize()}: the evidence holds."
     if less:

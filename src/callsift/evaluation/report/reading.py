@@ -40,8 +40,8 @@ _READINGS = {
     "nll": "Mean negative log-likelihood of the truth; 0 is best, and sure mistakes cost most.",
 }
 _RANGE = (
-    "95 % interval, from drawing {} anew, each as a whole. One without width says that every draw gave the same, which "
-    "of few calls says nothing of others."
+    "95 % interval, from drawing {} anew, each as a whole. Where there is none, every draw gave the same, which of few "
+    "calls says nothing of others."
 )
 _LIFT = "How many times as many buyers are reached as by phoning as many calls in no order."
 _CONTRIBUTION = "The score with a segment (or word, sound, pause) less the score without it."

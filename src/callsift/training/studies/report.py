@@ -16,7 +16,7 @@ from typing import Any
 
 from callsift.charts import Bar, Point, bar_chart, line_chart
 from callsift.errors import DataError, UsageError
-from callsift.evaluation.metrics import Interval
+from callsift.evaluation.metrics import Interval, has_width
 from callsift.files import read_json, write_json, write_text
 from callsift.training.studies.answers import read_answer
 from callsift.training.studies.compared import (
@@ -103,12 +103,12 @@ def cells_of(study: Study, line: Line) -> list[str]:
 
 
 def shown(interval: Interval | None, *, signed: bool = False) -> str:
-    """`0.612 [0.580, 0.645]`, with a sign for differences; a dash for nothing."""
+    """`0.612 [0.580, 0.645]`, with a sign for differences; no bounds without width, a dash for nothing."""
     if interval is None:
         return "–"
     sign = "+" if signed else ""
     value, low, high = (f"{each:{sign}.3f}".replace("-", "−") for each in (interval.value, interval.low, interval.high))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]" if has_width(interval.low, interval.high) else value
 
 
 def _tested(p: float | None, corrected: float | None) -> str:
