@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from sklearn.metrics import classification_report, cohen_kappa_score
 
+from callsift.benchmarks.written import figure_text
 from callsift.decision import Verdict
-from callsift.evaluation.metrics import CLASS_METRICS
+from callsift.evaluation import side_by_side_words
+from callsift.evaluation.metrics import CLASS_METRICS, Interval
+from callsift.evaluation.report.cells import cell
 from callsift.evaluation.tasks import figures_by_task, figures_of, figures_of_numbers, metrics_of, table_of
 from callsift.labels import LabelScheme, load_scheme
+from callsift.training.studies import report
 
 MARKET = load_scheme("marketcalls")
 MOOD = load_scheme({"id": "m", "kind": "classes", "grades": ["a", "b", "c"],

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from callsift.benchmarks.arrays import kept_if_equal
 from callsift.benchmarks.benchmark import Benchmark, Contents, Count, Row
 from callsift.benchmarks.clips import classes_scheme
 from callsift.benchmarks.reading import files_by_stem, read_rows
 from callsift.data.manifest import write_manifest
 from callsift.data.splits import hold_out
 from callsift.errors import DataError
+from callsift.files import atomic_writer
 from callsift.types import Call, Segment, StreamRef, Turn
 
 EMOTIONS: Final = ("neutral", "angry", "happy", "sad", "worried", "surprise")
@@ -146,7 +146,7 @@ def _streams(folder: Path, scratch: Path, names: Sequence[str]) -> dict[str, dic
 
 def _archive(path: Path, files: Iterable[tuple[str, Path]]) -> None:
     """Write arrays, each in a file of its own, into one .npz; one of them is in memory at a time."""
-    with kept_if_equal(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+    with atomic_writer(path, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, values in _arrays(files):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, values, allow_pickle=False)

@@ -16,12 +16,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from callsift.benchmarks.arrays import kept_if_equal
 from callsift.benchmarks.benchmark import Contents, Count
 from callsift.benchmarks.reading import read_rows
 from callsift.benchmarks.safe_pickle import read_arrays
 from callsift.errors import DataError
-from callsift.files import read_jsonl
+from callsift.files import atomic_writer, read_jsonl
 from callsift.types import Call, Segment, StreamRef, Turn
 
 SPLITS: Final = {"train": "train", "valid": "val", "val": "val", "test": "test"}
@@ -126,7 +125,7 @@ def _archive(path: Path, utterances: Sequence[Utterance]) -> Path | None:
     arrays: dict[str, Any] = {each.key: each.values for each in utterances if each.values is not None}
     if not arrays:
         return None
-    with kept_if_equal(path) as stream:
+    with atomic_writer(path, "wb") as stream:
         np.savez(stream, **arrays)
     return path
 
