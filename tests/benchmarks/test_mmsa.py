@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import pickle
 import subprocess
 import sys
@@ -246,20 +245,6 @@ def test_a_feature_file_of_another_layout_is_named(change: Any, words: str, tmp_
     (tmp_path / "unaligned_50.pkl").write_bytes(pickle.dumps(whole))
     with pytest.raises(DataError, match=f"unaligned_50.pkl: .*{words}"):
         reading(tmp_path, tmp_path)
-
-
-def test_equal_arrays_are_not_written_anew(tmp_path: Path) -> None:
-    folder = make_lines(tmp_path / "in")
-    archive = tmp_path / "acoustic.npz"
-    reading(folder, tmp_path)
-    os.utime(archive, ns=(1, 1))
-    reading(folder, tmp_path)
-    assert archive.stat().st_mtime_ns == 1
-    lines = (folder / "mosi_aligned.jsonl").read_text("utf-8")
-    (folder / "mosi_aligned.jsonl").write_text(lines.replace('"audio73": [2.0', '"audio73": [2.5', 1), "utf-8")
-    reading(folder, tmp_path)
-    assert archive.stat().st_mtime_ns > 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["acoustic.npz", "in"]
 
 
 def test_another_row_or_note_reads_nothing_anew_and_another_reading_does(tmp_path: Path) -> None:
