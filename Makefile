@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 export CALLSIFT_DATA ?= ../shared/data
+unexport PYTHONDONTWRITEBYTECODE  # the tests start some hundred interpreters: none need compile the package anew
 
 .PHONY: demo test test-slow check lint wheel-check demo-calls starter measure clean
 
@@ -17,9 +18,9 @@ test: $(DEV)  ## the default tests
 test-slow: $(DEV)
 	$(BIN)/pytest -n 2 -m slow
 
-check: lint $(DEV)  ## what CI runs
+check: $(DEV)  ## what CI runs
+	$(MAKE) -j2 --output-sync=target lint wheel-check
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-	$(MAKE) wheel-check
 
 lint: $(DEV)
 	$(BIN)/ruff check .

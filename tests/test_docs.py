@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from callsift.cli import app
 from callsift.data.manifest import read_manifest
 from callsift.errors import ErrorCode, WarningCode
 from callsift.labels import load_scheme
@@ -32,11 +32,10 @@ def test_readme_commands_and_their_options_exist() -> None:
     commands = _commands()
     assert {verb for verb, _ in commands} >= {"score", "train", "export"}
     for verb, options in commands:
-        help_text = subprocess.run(
-            [sys.executable, "-m", "callsift.cli", verb, "--help"], capture_output=True, text=True, check=True
-        ).stdout
+        told = CliRunner().invoke(app, [verb, "--help"])
+        assert told.exit_code == 0, verb
         for option in options:
-            assert option in help_text, f"{verb} {option}"
+            assert option in told.output, f"{verb} {option}"
 
 
 def test_make_targets_named_in_the_readme_exist() -> None:

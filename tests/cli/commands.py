@@ -20,8 +20,8 @@ def callsift(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def refusal(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The same in this process, for commands that are refused before any work: no interpreter to start."""
+def here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, where a test is not about the process: no interpreter to start, nothing to import."""
     out, err = io.StringIO(), io.StringIO()
     with patch.object(sys, "argv", ["callsift", *map(str, arguments)]), redirect_stdout(out), redirect_stderr(err):
         try:
@@ -31,6 +31,10 @@ def refusal(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         else:
             code = 0
     return subprocess.CompletedProcess(["callsift", *map(str, arguments)], code, out.getvalue(), err.getvalue())
+
+
+refusal = here
+"""By this name where a command is refused before any work."""
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from callsift.scoring.callback import Balance, BalancedSpec, CallBack, call_back
 from callsift.scoring.output import write_table
 from callsift.scoring.scorer import result_row
 from callsift.types import CallScore, ModelInfo
-from tests.cli.commands import callsift, rows_of
+from tests.cli.commands import here, rows_of
 
 RUNNER = CliRunner()
 SCHEME = load_scheme("marketcalls")
@@ -150,20 +150,20 @@ def test_a_threshold_for_a_team_and_wrong_wishes(finished: Path, tmp_path: Path)
 def test_score_marks_the_calls_to_phone_back_and_corrects_for_the_balance(spoken: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.jsonl"
     given = ("--balance", ",".join(f"{grade}={share}" for grade, share in SHARES.items()))
-    marked = callsift("score", spoken, "-o", output, "--top", "1", *given)
+    marked = here("score", spoken, "-o", output, "--top", "1", *given)
     assert marked.returncode == 0, marked.stderr
     assert "1 to phone back" in marked.stderr
     rows = sorted(rows_of(output), key=lambda row: -row["rank_score"])
     assert [row["call_back"] for row in rows] == [True] + [False] * 3
-    plain = callsift("score", spoken, "-o", output, "--resume", *given)
+    plain = here("score", spoken, "-o", output, "--resume", *given)
     assert plain.returncode == 0, plain.stderr
     assert not any("call_back" in row for row in rows_of(output)), "a mark is of the run that was asked for it"
-    mixed = callsift("score", spoken, "-o", output, "--resume")
+    mixed = here("score", spoken, "-o", output, "--resume")
     assert mixed.returncode == 2
     assert "one file must not mix them" in mixed.stderr
-    none = callsift("score", spoken, "-o", output, "--resume", "--threshold", "1", *given)
+    none = here("score", spoken, "-o", output, "--resume", "--threshold", "1", *given)
     assert "; 0 to phone back" in none.stderr
-    again = callsift("score", spoken, "-o", output, "--resume", "--threshold", "0.0", *given)
+    again = here("score", spoken, "-o", output, "--resume", "--threshold", "0.0", *given)
     assert "4 calls are scored already" in again.stderr
     assert all(row["call_back"] for row in rows_of(output))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.cli.commands import callsift, refusal, rows_of
+from tests.cli.commands import callsift, here, refusal, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_a_result_line_has_every_field(mixed_folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)
     assert list(row) == [
-        "schema_version", "call_id", "path", "audio_sha256", "duration_s", "language", "model", "settings_sha256",
-        "grade", "value", "propensity", "rank_score", "probabilities", "segments", "warnings", "error",
+        "schema_version", "call_id", "path", "audio_sha256", "call_sha256", "duration_s", "language", "model",
+        "settings_sha256", "grade", "value", "propensity", "rank_score", "probabilities", "segments", "warnings", "error",
     ]  # fmt: skip
     assert row["call_id"] == "en-07-dental.ogg"
     assert sum(row["probabilities"]["five"].values()) == pytest.approx(1.0, abs=1e-5)
@@ -213,7 +213,7 @@ def test_parquet_without_its_extra_names_it_before_any_work(mixed_folder: Path, 
 def test_wrong_manifests_name_file_and_line(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = callsift("validate", manifest)
+    done = refusal("validate", manifest)
     assert done.returncode == 2
     assert f"{manifest}, {message}" in done.stderr
 
@@ -267,4 +267,4 @@ def test_help_teaches() -> None:
     assert top.returncode == 0
     for verb in ("demo", "score", "validate", "prepare", "train", "export", "evaluate"):
         assert verb in top.stdout
-        assert callsift(verb, "--help").returncode == 0
+        assert here(verb, "--help").returncode == 0

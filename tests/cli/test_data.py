@@ -14,7 +14,7 @@ from callsift.cli import app
 from callsift.cli.importing import MAP_HELP
 from callsift.data.importers.fields import FIELDS
 from callsift.errors import UsageError
-from tests.cli.commands import callsift, refusal, rows_of
+from tests.cli.commands import here, refusal, rows_of
 
 RUNNER = CliRunner()
 
@@ -32,7 +32,7 @@ def small(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_prepare_takes_what_score_takes(small: Path, tmp_path: Path) -> None:
     out, features = tmp_path / "set", tmp_path / "F.csv"
-    done = callsift("prepare", small, "-o", out, "--features", features, "--asr", "none")
+    done = here("prepare", small, "-o", out, "--features", features, "--asr", "none")
     assert done.returncode == 0, done.stderr
     assert [row["call_id"] for row in rows_of(out / "manifest.jsonl")] == ["one.ogg", "two.ogg"]
     assert "warning: approximate_times in 1 call (one.ogg): " in done.stderr
@@ -40,7 +40,7 @@ def test_prepare_takes_what_score_takes(small: Path, tmp_path: Path) -> None:
     with features.open(encoding="utf-8", newline="") as file:
         whole = next(csv.DictReader(file))
     assert (whole["start_s"], whole["end_s"]) == ("0", whole["duration_s"])
-    again = callsift("validate", out)
+    again = here("validate", out)
     assert again.returncode == 0, again.stderr
     assert "2 calls in" in again.stdout
 
@@ -57,7 +57,7 @@ def test_prepare_writes_over_nothing(small: Path, tmp_path: Path) -> None:
         ("-o", str(free), "--features", "F.txt"): "--features F.txt: the name must end in .csv",
     }
     for arguments, message in cases.items():
-        refused = callsift("prepare", small, *arguments)
+        refused = here("prepare", small, *arguments)
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
         assert refused.stderr.startswith(f"callsift: {message}")
     assert (done / "manifest.jsonl").read_text("utf-8") == taken.read_text("utf-8") == "as it was"
@@ -91,11 +91,11 @@ def test_import_says_what_became_what_and_writes_over_nothing(tmp_path: Path) ->
     source, out = tmp_path / "calls.csv", tmp_path / "manifest.jsonl"
     source.write_text("Nr,Was,Grade,Notiz\n1,agent: hi; customer: no,A,x\n2,,B,y\n", encoding="utf-8")
     asked = ("import", source, "-o", out, "--map", "call_id=Nr", "--map", "text=Was", "--map", "label=Grade")
-    refused = callsift(*asked)
+    refused = here(*asked)
     assert refused.returncode == 2
     assert refused.stderr == f"callsift: {source}, line 3: has neither audio nor text: nothing to import\n"
     assert not out.exists()
-    done = callsift(*asked, "--skip-bad", "--labels", "marketcalls")
+    done = here(*asked, "--skip-bad", "--labels", "marketcalls")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"1 calls of {source} (csv) in {out}",
@@ -107,9 +107,9 @@ def test_import_says_what_became_what_and_writes_over_nothing(tmp_path: Path) ->
     ]
     assert "left out: 1\n  " in done.stderr
     assert rows_of(out)[0]["turns"] == [{"role": "agent", "text": "hi"}, {"role": "customer", "text": "no"}]
-    again = callsift(*asked, "--skip-bad")
+    again = here(*asked, "--skip-bad")
     assert again.stderr == f"callsift: {out} exists; --force writes over it\n"
-    assert callsift(*asked, "--skip-bad", "--force").returncode == 0
+    assert here(*asked, "--skip-bad", "--force").returncode == 0
 
 
 def test_nothing_is_written_over_what_is_read(tmp_path: Path) -> None:
@@ -179,11 +179,11 @@ def test_validate_ends_with_1_where_there_are_problems(tmp_path: Path) -> None:
     said = [{"text": f"this is what the customer number {at} says in full"} for at in range(12)]
     rows = [{"call_id": str(at), "label": "AB"[at % 2], "turns": [said[at]]} for at in range(12)]
     manifest = _write(tmp_path / "manifest.jsonl", *rows)
-    done = callsift("validate", manifest, "--html", tmp_path / "page.html")
+    done = here("validate", manifest, "--html", tmp_path / "page.html")
     assert (done.returncode, done.stdout.splitlines()[1]) == (0, "grade: A 6, B 6")
     assert "No problems found" in (tmp_path / "page.html").read_text("utf-8")
     _write(manifest, *({**row, "turns": [said[0]], "label": "C" if row["call_id"] == "3" else "A"} for row in rows))
-    wrong = callsift("validate", manifest, "--no-audio", "--html", tmp_path / "page.html")
+    wrong = here("validate", manifest, "--no-audio", "--html", tmp_path / "page.html")
     assert wrong.returncode == 1
     assert "problem: the same text in 12 calls: '0', '1', '2', …" in wrong.stderr
     assert "problem: grade 'C' has a single call ('3')" in wrong.stderr
@@ -195,14 +195,14 @@ def test_split_and_folds(tmp_path: Path) -> None:
     rows = [{"call_id": str(at), "label": "AAB"[at % 3], "group": f"g{at // 2}", "turns": [{"text": "hm"}]}
             for at in range(60)]  # fmt: skip
     manifest = _write(tmp_path / "manifest.jsonl", *rows)
-    done = callsift("split", manifest, "-o", tmp_path / "new.jsonl", "--test", "0.2", "--val", "0.1", "--seed", "3")
+    done = here("split", manifest, "-o", tmp_path / "new.jsonl", "--test", "0.2", "--val", "0.1", "--seed", "3")
     assert done.returncode == 0, done.stderr
     found = rows_of(tmp_path / "new.jsonl")
     assert [row["call_id"] for row in found] == [row["call_id"] for row in rows]
     homes = {row["group"]: row["split"] for row in found}
     assert all(homes[row["group"]] == row["split"] for row in found)
     assert "  train: 42 (A 28, B 14)" in done.stdout
-    assert callsift("split", manifest, "-o", tmp_path / "folds", "--folds", "3", "--val", "0.1").returncode == 0
+    assert here("split", manifest, "-o", tmp_path / "folds", "--folds", "3", "--val", "0.1").returncode == 0
     tested = [row["call_id"] for at in (1, 2, 3) for row in rows_of(tmp_path / f"folds/fold-{at}.jsonl")
               if row["split"] == "test"]  # fmt: skip
     assert sorted(tested, key=int) == [row["call_id"] for row in rows]
@@ -228,7 +228,7 @@ def test_a_split_keeps_the_keys_of_others(tmp_path: Path) -> None:
         {"call_id": str(at), "paid": at, "turns": [{"text": "hm", "mood": "fine"}],
          "segments": [{"segment_id": "0", "text": "hm", "label": "AB"[at % 2], "sure": 0.5}]} for at in range(8)
     ]  # fmt: skip
-    done = callsift("split", _write(tmp_path / "m.jsonl", *rows), "-o", tmp_path / "deep/new.jsonl", "--test", "0.5")
+    done = here("split", _write(tmp_path / "m.jsonl", *rows), "-o", tmp_path / "deep/new.jsonl", "--test", "0.5")
     assert done.returncode == 0, done.stderr
     assert "  test: 4 (segments: A 2, B 2)" in done.stdout
     for before, after in zip(rows, rows_of(tmp_path / "deep/new.jsonl"), strict=True):
@@ -239,11 +239,11 @@ def test_a_split_keeps_the_keys_of_others(tmp_path: Path) -> None:
 def test_columns_of_graders(tmp_path: Path) -> None:
     source = tmp_path / "calls.csv"
     source.write_text("id,text,ann,bob\n1,hi,A,A\n2,hi,A,B\n", encoding="utf-8")
-    done = callsift("import", source, "-o", tmp_path / "m.jsonl", "--raters", "ann, bob")
+    done = here("import", source, "-o", tmp_path / "m.jsonl", "--raters", "ann, bob")
     assert done.returncode == 0, done.stderr
     assert "  labels: by ann, bob" in done.stdout
     assert [row["label"] for row in rows_of(tmp_path / "m.jsonl")] == ["A", ["A", "B"]]
-    refused = callsift("import", source, "-o", tmp_path / "x.jsonl", "--raters", "ann,ann")
+    refused = here("import", source, "-o", tmp_path / "x.jsonl", "--raters", "ann,ann")
     assert refused.stderr.startswith("callsift: --raters 'ann,ann' is not like ann,bob,eve")
 
 

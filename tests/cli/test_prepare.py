@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from callsift.pipeline.measures import MEASURES
-from tests.cli.commands import callsift, rows_of
+from tests.cli.commands import here, rows_of
 
 SECRET = "my number is five five five one two three four okay"
 
@@ -37,7 +37,7 @@ def calls(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_features_are_a_row_for_each_call_and_segment(calls: Path, tmp_path: Path) -> None:
     features = tmp_path / "features.csv"
-    done = callsift("prepare", str(calls), "-o", str(tmp_path / "set"), "--features", str(features), "--asr", "none")
+    done = here("prepare", str(calls), "-o", str(tmp_path / "set"), "--features", str(features), "--asr", "none")
     assert done.returncode == 1, done.stderr
     assert "left out: torn: not_audio" in done.stderr
     assert "Traceback" not in done.stderr
@@ -55,7 +55,7 @@ def test_features_are_a_row_for_each_call_and_segment(calls: Path, tmp_path: Pat
 
 def test_what_is_redacted_is_neither_read_nor_heard(calls: Path, tmp_path: Path, demo: Path) -> None:
     out = tmp_path / "set"
-    done = callsift("prepare", str(calls), "-o", str(out), "--redact", "--export-audio", "--asr", "none")
+    done = here("prepare", str(calls), "-o", str(out), "--redact", "--export-audio", "--asr", "none")
     assert done.returncode == 1, done.stderr
     assert "redacted" in done.stderr
     assert "left out: plain: bad_transcript: nothing is known of what is said in it" in done.stderr
@@ -73,21 +73,21 @@ def test_what_is_redacted_is_neither_read_nor_heard(calls: Path, tmp_path: Path,
 
 def test_a_redacted_set_can_be_scored(calls: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    callsift("prepare", str(calls), "-o", str(out), "--redact", "--asr", "none")
-    again = callsift("validate", str(out / "manifest.jsonl"))
+    here("prepare", str(calls), "-o", str(out), "--redact", "--asr", "none")
+    again = here("validate", str(out / "manifest.jsonl"))
     assert again.returncode == 0, again.stderr
-    scored = callsift("score", str(out / "manifest.jsonl"), "--redact", "--asr", "none")
+    scored = here("score", str(out / "manifest.jsonl"), "--redact", "--asr", "none")
     assert scored.returncode == 0, scored.stderr
     rows = [json.loads(line) for line in scored.stdout.splitlines()]
     assert [row["error"] for row in rows] == [None, None]
-    refused = callsift("score", str(out / "manifest.jsonl"), "--asr", "none")
+    refused = here("score", str(out / "manifest.jsonl"), "--asr", "none")
     assert refused.returncode == 2
     assert "prepared with other settings" in refused.stderr
     assert "Give --redact here, too" in " ".join(refused.stderr.split())
 
 
 def test_export_without_redaction_is_refused(calls: Path, tmp_path: Path) -> None:
-    done = callsift("prepare", str(calls), "-o", str(tmp_path / "set"), "--export-audio")
+    done = here("prepare", str(calls), "-o", str(tmp_path / "set"), "--export-audio")
     assert done.returncode == 2
     assert "give --redact too" in done.stderr
     assert not (tmp_path / "set").exists()

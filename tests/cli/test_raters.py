@@ -13,7 +13,6 @@ from callsift.cli import app
 from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import DataError, UsageError
 from callsift.types import Call, Label, RaterLabel, Turn
-from tests.cli.commands import callsift
 
 RUNNER = CliRunner()
 VOTES: list[tuple[Label, ...]] = [("A", "A", "B"), ("B", "D", "E"), ("E", "E"), ("C", "C", "C"), ("D", "E"), ("A",)]
@@ -94,10 +93,9 @@ def test_suspects_are_listed_from_folds(tmp_path: Path) -> None:
         "--set",
         f"labels={tmp_path / 'l.yaml'}",
     ]
-    done = callsift(
-        "suspects", tmp_path / "manifest.jsonl", "-o", tmp_path / "out", "--folds", "2", "--asr", "none", *settings
-    )
-    assert done.returncode == 0, done.stderr
+    command = ["suspects", str(tmp_path / "manifest.jsonl"), "-o", str(tmp_path / "out"), "--folds", "2"]
+    done = RUNNER.invoke(app, [*command, "--asr", "none", *settings])
+    assert done.exit_code == 0, done.output
     with (tmp_path / "out/suspects.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert sorted(row["call_id"] for row in rows) == sorted(call.call_id for call in calls)

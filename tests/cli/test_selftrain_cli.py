@@ -17,7 +17,7 @@ from callsift.errors import UsageError
 from callsift.evaluation.predictions import read_run
 from callsift.evaluation.scored import said_of_run, score_calls
 from callsift.training.run import load_run, train
-from tests.cli.commands import callsift
+from tests.cli.commands import here, refusal
 from tests.training.words import SETTINGS, made
 
 RUNNER = CliRunner()
@@ -41,20 +41,20 @@ def test_self_train(sources: Path, tmp_path: Path) -> None:
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     command = ["self-train", sources / "data.jsonl", "--pool", sources / "pool.jsonl", "-o", out, "--rounds", "1",
                "--threshold", "0.3", "--asr", "none", *settings]  # fmt: skip
-    done = callsift(*command)
+    done = here(*command)
     assert done.returncode == 0, done.stderr
     assert "10 labelled calls to train on, 10 to validate on, 12 in the pool" in done.stderr
     result = json.loads((out / "result.json").read_text("utf-8"))
     assert f"Best run: {out / result['run']}" in done.stderr
     assert f"{result['best_round']} (best)" in done.stdout
     assert f"test, round {result['best_round']}" in done.stdout
-    refused = callsift(*command)
+    refused = refusal(*command)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 2)
     assert "holds a self-training already; go on with --resume" in refused.stderr
 
 
 def test_a_pool_with_test_calls_is_refused_in_a_sentence(sources: Path, tmp_path: Path) -> None:
-    refused = callsift("self-train", sources / "data.jsonl", "--pool", sources / "bad.jsonl", "-o", tmp_path / "out")
+    refused = refusal("self-train", sources / "data.jsonl", "--pool", sources / "bad.jsonl", "-o", tmp_path / "out")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     expected = (
         "call 'test0' (and 4 more) of the pool overlaps with the test calls: the call_id of call 'test0'; take it out"
@@ -65,7 +65,7 @@ def test_a_pool_with_test_calls_is_refused_in_a_sentence(sources: Path, tmp_path
 
 def test_shift(sources: Path, tmp_path: Path) -> None:
     file = tmp_path / "balance.json"
-    found = callsift("shift", sources / "run", sources / "pool.jsonl", "-o", file, "--draws", "20", "--asr", "none")
+    found = here("shift", sources / "run", sources / "pool.jsonl", "-o", file, "--draws", "20", "--asr", "none")
     assert found.returncode == 0, found.stderr
     assert "class balance of 12 calls, by 10 validation calls" in found.stdout
     assert "warning: fewer than 5 validation calls of grade 'A' (2)" in found.stderr
@@ -109,6 +109,6 @@ def test_what_a_run_learned_from_is_no_measure_of_it(sources: Path, tmp_path: Pa
 
 
 def test_a_bundle_needs_validation_calls(sources: Path) -> None:
-    refused = callsift("shift", "starter", sources / "pool.jsonl")
+    refused = refusal("shift", "starter", sources / "pool.jsonl")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "is a bundle, which keeps no calls: name graded ones by --validation DATA" in refused.stderr

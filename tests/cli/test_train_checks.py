@@ -13,7 +13,7 @@ from callsift.cli import app
 from callsift.cli.train import doubts_of
 from callsift.config import load_train_config
 from callsift.errors import CallsiftError
-from tests.cli.commands import callsift
+from tests.cli.commands import refusal
 
 RUNNER = CliRunner()
 
@@ -49,7 +49,7 @@ def test_a_folder_that_is_taken_is_refused_at_once(tmp_path: Path) -> None:
 def test_what_a_killed_beginning_left_is_no_other_file(tmp_path: Path) -> None:
     for name in (".lock", "data.json", ".environment.json.x.part"):
         (tmp_path / name).write_text("{}")
-    done = callsift("train", tmp_path / "none.jsonl", "-o", tmp_path)
+    done = refusal("train", tmp_path / "none.jsonl", "-o", tmp_path)
     assert done.returncode == 2
     assert "none.jsonl" in done.stderr
 

@@ -96,10 +96,10 @@ def test_numbers_of_segments_are_learned_written_exported_and_scored(moods: Path
     bundle = export(run, tmp_path / "bundle")
     assert bundle.target == "segment"
     assert "a number from -3 to 3" in (bundle.path / "README.md").read_text()
-    scorer = Scorer.from_bundle(bundle, asr="none")
+    scorer, torch_scorer = Scorer.from_bundle(bundle, asr="none"), run.scorer(asr="none")
     by_key = {(row["call_id"], row["segment_id"]): float(row["value"]) for row in rows}
     for call in calls:
-        score, in_torch = scorer.score(call), run.scorer(asr="none").score(call)
+        score, in_torch = scorer.score(call), torch_scorer.score(call)
         assert score.grade is None
         assert score.propensity is None
         for segment, other in zip(score.segments, in_torch.segments, strict=True):

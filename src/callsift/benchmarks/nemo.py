@@ -93,7 +93,7 @@ BENCHMARK = Benchmark(
     layout=(
         "data.tsv     file_id, emotion, raw_text, normalized_text, speaker_id, gender, age; a clip a line\n"
         "samples/     the clips, NAME.wav; also beside data.tsv, and as .flac or .ogg\n"
-        "../ravdess/  RAVDESS, for the row `pretrain`, if it is there"
+        "../ravdess/  RAVDESS, for the pretrained rows, if it is there"
     ),
     read=read,
     config=clip_config("nemo", SCHEME, epochs=10, patience=5, batch_calls=32),
