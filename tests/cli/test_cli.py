@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from callsift.data.manifest import read_manifest, write_manifest
 from tests.cli.commands import callsift, here, refusal, rows_of
 
 
@@ -227,10 +228,11 @@ def test_prepare_then_score_gives_the_same_grades(demo: Path, tmp_path: Path) ->
     for mine, theirs in zip(one, other, strict=True):
         assert mine["call_id"] == theirs["call_id"]
         assert mine["propensity"] == pytest.approx(theirs["propensity"], abs=2e-3)
-    other_settings = callsift("prepare", demo / "manifest.jsonl", "-o", tmp_path / "other", "--set",
-                              "front_end.silence=remove", "--asr", "none")  # fmt: skip
+    write_manifest(tmp_path / "one.jsonl", read_manifest(demo / "manifest.jsonl").calls[:1])
+    other_settings = here("prepare", tmp_path / "one.jsonl", "-o", tmp_path / "other", "--set",
+                          "front_end.silence=remove", "--asr", "none")  # fmt: skip
     assert other_settings.returncode == 0
-    refused = callsift("score", tmp_path / "other")
+    refused = refusal("score", tmp_path / "other")
     assert refused.returncode == 2
     assert "prepared with other settings" in refused.stderr
 
@@ -244,11 +246,12 @@ def test_evaluate_a_bundle(demo: Path, tmp_path: Path) -> None:
 
 
 def test_evaluate_hears_as_it_is_told(demo: Path, tmp_path: Path) -> None:
-    done = callsift("evaluate", "starter", demo / "manifest.jsonl", "--asr", "none", "--diarizer", "none", "--output",
-                    tmp_path / "figures.json")  # fmt: skip
+    write_manifest(tmp_path / "some.jsonl", read_manifest(demo / "manifest.jsonl").calls[:6])
+    done = here("evaluate", "starter", tmp_path / "some.jsonl", "--asr", "none", "--diarizer", "none", "--output",
+                tmp_path / "figures.json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "figures.json").read_text())["made"]["parts"] == {"asr": "none", "diarizer": "none"}
-    wrong = callsift("evaluate", "starter", demo / "manifest.jsonl", "--diarizer", "absent")
+    wrong = refusal("evaluate", "starter", demo / "manifest.jsonl", "--diarizer", "absent")
     assert wrong.returncode == 2
     assert "diarizer 'absent' is not known" in wrong.stderr
 

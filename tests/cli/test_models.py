@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from callsift.cli.doctor import Probe, look
+from tests.cli.commands import here
 from tests.hub import local_hub
 
 TOKENS = b"<blk> 0\n"
@@ -93,8 +94,8 @@ def test_without_a_network(callsift):
         ("xlm-roberta-base", "--config multilingual --set network.encoders.text.model="),
     ],
 )
-def test_show_says_how_to_use_it(callsift, name, use):
-    assert use in callsift("models", "show", name).stdout
+def test_show_says_how_to_use_it(name, use):
+    assert use in here("models", "show", name).stdout
 
 
 def test_doctor(callsift):

@@ -39,6 +39,7 @@ OPSET = 18
 EXTERNAL_BYTES = 256_000_000
 """Weights of a graph from which on they are written beside it."""
 _SEGMENTS, _LENGTH = 3, 24  # sizes traced with; 0 and 1 would be taken for constants
+_STEPS = 4  # segments of a call traced with: the exporter goes through a GRU step by step, many times over
 
 
 class _EncoderGraph(nn.Module):
@@ -120,8 +121,8 @@ def _export_fusion(network: CallNetwork, path: Path, external_bytes: int) -> Non
 
 def _export_call(network: CallNetwork, path: Path, external_bytes: int) -> None:
     width = cast(int, network.fusion.width)
-    vectors = torch.zeros(_SEGMENTS, _LENGTH, width)
-    mask = torch.ones(_SEGMENTS, _LENGTH, dtype=torch.bool)
+    vectors = torch.zeros(_SEGMENTS, _STEPS, width)
+    mask = torch.ones(_SEGMENTS, _STEPS, dtype=torch.bool)
     shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
     outputs = [f"logits_{task}" for task in network.heads.tasks]
     _write(_CallGraph(network), (vectors, mask), shapes, ["vectors", "mask"], outputs, path, external_bytes)
