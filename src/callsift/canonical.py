@@ -13,5 +13,5 @@ def canonical_json(value: Any) -> str:
 
 
 def sha256_of_json(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    """SHA-256 of the canonical JSON of a value; bytes of a file name that is not UTF-8 count as they are."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()

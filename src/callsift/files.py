@@ -57,9 +57,23 @@ def write_text(path: Path, text: str) -> None:
         stream.write(text)
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON that UTF-8 can hold, letters as they are; NaN is refused with ValueError.
+
+    Bytes of a file name in another encoding stand in text as halves of a character (PEP 383): UTF-8 has none for these,
+    JSON's escapes have, and reading gives the same name again.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    return text
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -85,7 +99,7 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write one JSON value a line, atomically."""
     with atomic_writer(path) as stream:
         for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            stream.write(json_text(row) + "\n")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:

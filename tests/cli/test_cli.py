@@ -91,7 +91,8 @@ def test_a_result_line_has_every_field(mixed_folder: Path) -> None:
     row = json.loads(done.stdout)
     assert list(row) == [
         "schema_version", "call_id", "path", "audio_sha256", "call_sha256", "duration_s", "language", "model",
-        "settings_sha256", "grade", "value", "propensity", "rank_score", "probabilities", "segments", "warnings", "error",
+        "settings_sha256", "grade", "value", "propensity", "rank_score", "probabilities", "segments", "warnings",
+        "error",
     ]  # fmt: skip
     assert row["call_id"] == "en-07-dental.ogg"
     assert sum(row["probabilities"]["five"].values()) == pytest.approx(1.0, abs=1e-5)

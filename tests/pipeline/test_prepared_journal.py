@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from callsift.data.manifest import read_manifest
+from callsift.data.manifest import read_manifest, write_manifest
 from callsift.errors import NoRoomError, WarningCode
 from callsift.pipeline.measures import MeasuredRow
 from callsift.pipeline.prepared_journal import NAME, Journal
@@ -41,6 +41,16 @@ def _row(call: Call) -> PreparedRow:
 def test_what_was_kept_is_found_again(call: Call, tmp_path: Path) -> None:
     Journal(tmp_path, {"asr": "x"}).add(call, _row(call))
     assert Journal(tmp_path, {"asr": "x"}).found(call) == _row(call)
+
+
+def test_a_file_name_in_another_encoding_is_kept(call: Call, tmp_path: Path) -> None:
+    assert call.audio is not None
+    old = call.audio.rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    call = replace(call, audio=old)
+    Journal(tmp_path, {"asr": "x"}).add(call, _row(call))
+    assert Journal(tmp_path, {"asr": "x"}).found(call) == _row(call)
+    write_manifest(tmp_path / "manifest.jsonl", [call])
+    assert read_manifest(tmp_path / "manifest.jsonl").calls == (call,)
 
 
 def test_other_settings_another_call_or_another_file_are_not_taken_for_it(call: Call, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_damaged_state_is_refused(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="of a training with other settings"):
         train(tmp_path, CONFIG.model_copy(update={"ema": 0.0}))
     (tmp_path / "checkpoints/best/network.safetensors").unlink()
-    with pytest.raises(DataError, match="does not hold the weights of the epoch that is kept"):
+    with pytest.raises(DataError, match="does not hold the weights of the kept epoch"):
         train(tmp_path)
 
 

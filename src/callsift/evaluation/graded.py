@@ -7,13 +7,13 @@ from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from callsift.asr.transcripts import find_transcript
 from callsift.decision import Verdict
 from callsift.errors import CallsiftError
 from callsift.evaluation.desk import CALL, Desk, Progress, Subject, Task, silently
 from callsift.evaluation.scored import by_grade
 from callsift.isolation import Lost
 from callsift.pipeline import Pipeline
+from callsift.pipeline.call_files import transcript_of
 from callsift.pipeline.prepared_set import prepared_row
 from callsift.scoring.scorer import Scorer, printable, result_row
 from callsift.types import Call, CallScore, Label, PreparedCall, SegmentEvidence, Target, Turn
@@ -220,9 +220,7 @@ def words_of(scorer: Scorer, call: Call) -> dict[str, Any] | None:
 
 def _by_words(call: Call) -> Call | None:
     """The call without its recording; None where its words are not given."""
-    transcript = call.transcript
-    if transcript is None and call.audio is not None and not call.turns and not call.segments:
-        transcript = find_transcript(call.audio)
+    transcript = call.transcript or transcript_of(call)
     given = [*call.turns, *(turn for segment in call.segments for turn in segment.turns)]
     if transcript is None and not any(turn.text.strip() for turn in given):
         return None

@@ -15,7 +15,7 @@ from callsift.canonical import sha256_of_json
 from callsift.data.manifest import call_row
 from callsift.data.manifest_row import RowReader
 from callsift.errors import DataError, NoRoomError, WarningCode
-from callsift.files import append_line
+from callsift.files import append_line, json_text
 from callsift.pipeline.call_files import as_read, stamps_of
 from callsift.pipeline.measures import MeasuredRow
 from callsift.pipeline.prepared_set import PreparedRow
@@ -63,7 +63,7 @@ class Journal:
         }
         try:
             with self.path.open("ab", buffering=0) as stream:
-                append_line(stream, json.dumps(row, ensure_ascii=False))
+                append_line(stream, json_text(row))
         except OSError as error:
             raise NoRoomError(
                 f"{self.path} can't be written: {error.strerror}. Make room, then give the same command again: it goes "

@@ -47,7 +47,7 @@ def sweep(folder: Path) -> None:
 
 
 class BestWeights:
-    """The weights of the epoch that is kept so far."""
+    """The weights of the kept epoch so far."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "network.safetensors"
@@ -69,7 +69,7 @@ class BestWeights:
             else:  # of an epoch that the state knows nothing of: it is learned again
                 self._next.unlink()
         if epoch and (not self.file.is_file() or _about(self.file).get("epoch") != epoch):
-            raise DataError(f"does not hold the weights of the epoch that is kept, {epoch}; train into a new folder", self.file)
+            raise DataError(f"does not hold the weights of the kept epoch, {epoch}; train into a new folder", self.file)
 
 
 def save_weights(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
