@@ -16,6 +16,7 @@ from callsift.evaluation.desk import Desk, InProcess, InProcesses, Progress, Tas
 from callsift.evaluation.faithfulness import faithfulness, moved_of
 from callsift.evaluation.graded import Heard, hear
 from callsift.isolation import Lost
+from callsift.pipeline.call_files import as_read
 from callsift.scoring.scorer import Scorer
 from callsift.types import Call
 from tests.evaluation.planted import NO_POSITIVE, made, planted, said
@@ -97,6 +98,19 @@ def test_what_has_changed_is_asked_anew(desk: InProcesses, tmp_path: Path) -> No
     assert told == ["testing: 6 of 6 were done before this was stopped"]
 
 
+def test_file_names_in_another_encoding_are_told_apart(tmp_path: Path) -> None:
+    """Their bytes stand as halves of a character in a path: nothing may make one letter of them all."""
+    calls = []
+    for byte in (b"\xe8", b"\xe9"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf" + byte + b".wav"))
+        path.touch()
+        os.utime(path, ns=(1, 1))
+        calls.append(replace(CALLS[0], segments=(), audio=path))
+    one, other = (Task(moved_of, call).sha256 for call in calls)
+    assert one != other
+    assert as_read(str(calls[0].audio)) == str(calls[0].audio)
+
+
 def test_another_model_takes_up_nothing(desk: InProcesses, tmp_path: Path) -> None:
     heard_by(desk, tmp_path / ".x", CALLS)
     with InProcesses(partial(planted, NO_POSITIVE)) as other:
@@ -105,8 +119,10 @@ def test_another_model_takes_up_nothing(desk: InProcesses, tmp_path: Path) -> No
         assert found == hear(InProcess(planted(NO_POSITIVE)), CALLS)
         assert len(journals(tmp_path)) == 2
         (tmp_path / ".x.lock").touch()
+        neighbour = tmp_path / f".x-b.json-heard_of-{'0' * 16}.jsonl"
+        neighbour.touch()
         other.forget()
-    assert [path.name for path in tmp_path.iterdir()] == [".x.lock"]
+    assert set(tmp_path.iterdir()) == {tmp_path / ".x.lock", neighbour}
 
 
 def dies(scorer: Scorer, call: Call) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def take_over(found: Found, out: Path) -> None:
             shutil.rmtree(out / _OLD, ignore_errors=True)
             (out / DATA).rename(out / _OLD)
         (out / _NEW).rename(out / DATA)
-        shutil.rmtree(out / _OLD, ignore_errors=True)
+    shutil.rmtree(out / _OLD, ignore_errors=True)
 
 
 def drop(out: Path) -> None:

@@ -6,6 +6,7 @@ to the last digit, whether it was found here, by one of many processes, or befor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -166,8 +167,9 @@ class InProcesses:
     def forget(self) -> None:
         """What is made of the answers is written: none of them is needed any more, whatever model gave it."""
         if self._kept_in is not None:
+            ours = re.compile(re.escape(self._kept_in.name) + r"-[a-z_]+-[0-9a-f]{16}\.jsonl")
             for path in self._kept_in.parent.iterdir():
-                if path.name.startswith(f"{self._kept_in.name}-"):
+                if ours.fullmatch(path.name):
                     path.unlink()
 
     def answers(self, tasks: Sequence[Task], progress: Progress, what: str) -> Iterator[tuple[Task, Any]]:

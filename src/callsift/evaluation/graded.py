@@ -13,7 +13,7 @@ from callsift.evaluation.desk import CALL, Desk, Progress, Subject, Task, silent
 from callsift.evaluation.scored import by_grade
 from callsift.isolation import Lost
 from callsift.pipeline import Pipeline
-from callsift.pipeline.call_files import transcript_of
+from callsift.pipeline.call_files import call_sha256, transcript_of
 from callsift.pipeline.prepared_set import prepared_row
 from callsift.scoring.scorer import Scorer, printable, result_row
 from callsift.types import Call, CallScore, Label, PreparedCall, SegmentEvidence, Target, Turn
@@ -114,13 +114,14 @@ def heard_of(scorer: Scorer, call: Call) -> dict[str, Any]:
 
 def _scored(scorer: Scorer, call: Call) -> tuple[CallScore, PreparedCall | None]:
     """The result, and the call as it was prepared; None of a call that can't be."""
+    given = call_sha256(call)
     try:
         prepared = scorer.pipeline.prepare(call)
     except Exception as error:
         refusing = copy(scorer)
         refusing.pipeline = _Refusing(error)
         return refusing.score(call), None
-    return scorer.score_prepared(prepared), prepared
+    return replace(scorer.score_prepared(prepared), call_sha256=given), prepared
 
 
 class _Refusing(Pipeline):

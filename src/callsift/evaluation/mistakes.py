@@ -73,12 +73,12 @@ def explained_of(scorer: Scorer, call: Call, moments: int, of: Sequence[int]) ->
 def _looked_into(row: Any, again: Any) -> Any:
     """A call's result row with moments; without, where it can't be scored, or cut, as it was the first time.
 
-    What was odd stays as it was: to whoever reads a call that is transcribed already, the text is given.
+    What was odd, and the hash of what was given, stay as they were: here a call is read that is prepared already.
     """
     names = [each["segment_id"] for each in row["segments"]]
     if isinstance(again, Lost) or [each["segment_id"] for each in again["segments"]] != names:
         return row
-    return {**again, "warnings": row["warnings"], "error": None}
+    return {**again, "call_sha256": row["call_sha256"], "warnings": row["warnings"], "error": None}
 
 
 def _row_of(scheme: LabelScheme, item: Graded, row: Any) -> dict[str, Any]:

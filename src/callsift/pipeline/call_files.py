@@ -13,7 +13,7 @@ from typing import Any
 
 from callsift.asr.transcripts import find_transcript
 from callsift.canonical import sha256_of_json
-from callsift.files import sha256_of_file
+from callsift.files import json_text, sha256_of_file
 from callsift.types import Call
 
 
@@ -89,5 +89,5 @@ def call_sha256(call: Call) -> str | None:
 
 
 def as_read(value: Any) -> Any:
-    """A value after a file; half of a character pair, which none can hold, becomes "?"."""
-    return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+    """A value after a file."""
+    return json.loads(json_text(value))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from callsift.errors import UsageError
-from callsift.files import append_line, atomic_writer, exclusive_lock, sha256_of_file, write_text
+from callsift.files import append_line, atomic_writer, exclusive_lock, json_text, sha256_of_file, write_text
 from callsift.pipeline.call_files import call_sha256
 from callsift.scoring.scorer import printable
 from callsift.types import Call, ModelInfo
@@ -64,7 +64,7 @@ class ResultFile:
             self.done = {name: row for name, row in whole.items() if name in named and is_same(row, named[name])}
             # Rows of calls that are not named this time stay; those to be scored again make room.
             kept = [row for name, row in rows.items() if name in self.done or name not in named]
-            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            write_text(path, "".join(json_text(row) + "\n" for row in kept))
         self._stream = path.open("ab", buffering=0)
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class ResultFile:
             UsageError: it can't be written; the file is left as it was.
         """
         try:
-            append_line(self._stream, json.dumps(row, ensure_ascii=False, allow_nan=False))
+            append_line(self._stream, json_text(row))
         except OSError as error:
             raise UsageError(
                 f"{self.path} can't be written: {error.strerror}. Make room, then go on with --resume."

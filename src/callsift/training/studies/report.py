@@ -284,7 +284,7 @@ def check_begun(
     if changed:
         raise UsageError(
             f"{folder} was begun with other settings ({', '.join(changed)}); go on with the same, or name another "
-            "folder"
+            "folder; so, too, if it was begun by an older callsift"
         )
     return before
 
