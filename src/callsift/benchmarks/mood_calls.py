@@ -116,7 +116,7 @@ BENCHMARK = Benchmark(
     licence=nemo.BENCHMARK.licence,
     layout=(
         "mood_calls.jsonl   {call_id, speaker, grade, segments: [{file, text}]}, a call a line\n"
-        "data.tsv           as nEMO has it, for the row `pretrain` alone\n"
+        "data.tsv           as nEMO has it, for the pretrained rows alone\n"
         "samples/           nEMO's clips, NAME.wav; also beside mood_calls.jsonl, and as .flac or .ogg\n"
         "../ravdess/        RAVDESS, for the row `pretrain`, if it is there"
     ),
